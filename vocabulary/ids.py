@@ -1,0 +1,65 @@
+"""Identifiers. Plan ids are slugs chosen by people; record ids are UUIDv7 (RFC 9562 §5.7)."""
+
+from hashlib import blake2b
+from typing import Annotated
+
+from msgspec import Meta
+
+from vocabulary import limits
+
+Slug = Annotated[
+    str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", min_length=1, max_length=limits.id_bytes_max)
+]
+Uuid = Annotated[bytes, Meta(min_length=16, max_length=16)]
+SubjectId = Annotated[bytes, Meta(min_length=16, max_length=16)]
+
+NS_PER_MS = 1_000_000
+
+
+class IdSource:
+    """Makes UUIDv7 values: wall milliseconds, then a counter hashed under a secret.
+
+    Unique while (secret, counter) is: the secret is fresh for every process start.
+    """
+
+    __slots__ = ("_counter", "_secret")
+
+    def __init__(self, secret: bytes) -> None:
+        assert len(secret) >= 16
+        self._secret = secret[:64]
+        self._counter = 0
+
+    def uuid7(self, wall_ns: int) -> bytes:
+        """The next id, 16 bytes. wall_ns: Unix time in ns."""
+        self._counter += 1
+        tail = blake2b(
+            self._counter.to_bytes(8, "big"), key=self._secret, digest_size=10
+        ).digest()
+        head = (wall_ns // NS_PER_MS) & 0xFFFF_FFFF_FFFF
+        return b"%b%c%c%c%b" % (
+            head.to_bytes(6, "big"),
+            0x70 | (tail[0] & 0x0F),
+            tail[1],
+            0x80 | (tail[2] & 0x3F),
+            tail[3:10],
+        )
+
+
+def uuid_text(value: bytes) -> str:
+    """Canonical text of 16 bytes: 8-4-4-4-12 hexadecimal digits."""
+    digits = value.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def parse_uuid(text: str) -> bytes:
+    """16 bytes of a canonical or bare hexadecimal id. Raises ValueError."""
+    value = bytes.fromhex(text.replace("-", ""))
+    if len(value) != 16:
+        raise ValueError(f"expected an id of 32 hexadecimal digits, got {text!r}")
+    return value
+
+
+def keyed_hash(key: bytes, *parts: bytes) -> int:
+    """A 63-bit integer that depends on key and parts only: the exchange's chance (rule 30)."""
+    digest = blake2b(b"\x00".join(parts), key=key[:64], digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1

@@ -1,0 +1,118 @@
+"""Every bound of the exchange, in one file, asserted against each other at import.
+
+A container that a peer can grow takes its bound from here; full means a named refusal.
+Units are last in the name: _bytes, _max (count), _ns, _ms, _s, _micros.
+"""
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+
+# SIP messages (RFC 3261 §18.1.1: a UDP datagram is at most 65,535 bytes)
+message_bytes_max = 65_535
+headers_max = 200
+header_line_bytes_max = 8_192
+via_max = 70
+uri_bytes_max = 2_048
+branch_bytes_max = 256
+call_id_bytes_max = 256
+tag_bytes_max = 256
+host_bytes_max = 255
+route_set_max = 16
+early_dialogs_max = 8
+tags_per_call_max = 16
+tag_value_bytes_max = 256
+header_passed_bytes_max = 1_024
+
+# Timers (RFC 3261 §17.1.1.1; configurable at start, these are the defaults)
+t1_ns = 500 * NS_PER_MS
+t2_ns = 4 * NS_PER_S
+t4_ns = 5 * NS_PER_S
+retransmits_max = 11
+provisional_repeat_ns = 60 * NS_PER_S  # RFC 3261 §13.3.1.1
+no_response_ns = 4 * NS_PER_S
+ring_ns = 25 * NS_PER_S
+ladder_ns = 90 * NS_PER_S
+setup_ns = 120 * NS_PER_S
+durable_wait_ns = 2 * NS_PER_S
+max_forwards = 70
+
+# Live objects of one signal worker
+transactions_max = 1_000_000
+legs_max = 400_000
+calls_max = 200_000
+calls_per_s_max = 20_000
+new_calls_burst_max = 4_000
+pump_rounds_max = 64
+outputs_per_turn_max = 100_000
+retry_after_s = 5
+
+# Streams
+stream_connections_max = 4_096
+stream_per_source_max = 64
+stream_write_bytes_max = 1_048_576
+stream_idle_ns = 30 * NS_PER_S
+stream_message_ns = 10 * NS_PER_S
+
+# Sockets
+udp_receive_buffer_bytes = 4 * 1_048_576
+udp_batch_max = 64
+
+# Plan
+plan_bytes_max = 64 * 1_048_576
+plan_objects_max = 200_000
+id_bytes_max = 64
+name_bytes_max = 200
+trunks_max = 10_000
+networks_per_trunk_max = 256
+numbers_max = 1_000_000
+buyers_max = 50_000
+publishers_max = 50_000
+campaigns_max = 50_000
+targets_max = 50_000
+gateways_max = 10_000
+schedules_max = 10_000
+schedule_days_back = 1
+schedule_days_ahead = 400
+
+# Auction
+bids_max = 1_000_000
+bids_per_buyer_max = 10_000
+ladder_max = 10
+candidates_max = 65_535
+criteria_values_max = 512
+
+# Money: micro-units of one currency. 10^15 micros = one thousand million units.
+money_micros_max = 10**15
+price_micros_max = 10**12
+score_max = 2**62
+quality_ppm_max = 4_000_000
+
+# Terms
+qualify_s_max = 86_400
+hold_seconds_per_second_terms = 300
+
+# Journal and record
+segment_bytes = 64 * 1_048_576
+record_bytes_max = 1_048_576
+journal_pending_bytes_max = 64 * 1_048_576
+checkpoint_every_ns = 10 * NS_PER_S
+checkpoint_every_records = 100_000
+heartbeat_ns = NS_PER_S
+settlement_keys_max = 5_000_000
+idempotency_keys_max = 1_000_000
+
+# Link and HTTP
+frame_bytes_max = 128 * 1_048_576
+http_body_bytes_max = plan_bytes_max
+page_rows_max = 500
+
+assert price_micros_max * quality_ppm_max <= score_max
+assert header_line_bytes_max < message_bytes_max
+assert ladder_max < candidates_max <= bids_max
+assert ring_ns < ladder_ns < setup_ns
+assert no_response_ns < ring_ns
+assert durable_wait_ns < 64 * t1_ns
+assert checkpoint_every_ns > heartbeat_ns
+assert record_bytes_max < segment_bytes <= frame_bytes_max
+# One reason per candidate is indexed by a 16-bit ordinal.
+assert candidates_max < 2**16
