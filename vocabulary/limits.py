@@ -80,6 +80,11 @@ bids_per_buyer_max = 10_000
 ladder_max = 10
 candidates_max = 65_535
 criteria_values_max = 512
+bid_verticals_max = 1_024
+bid_states_max = 256
+bid_zones_max = 1_024
+bid_currencies_max = 255
+bid_ids_remembered_max = 2 * bids_max
 
 # Money: micro-units of one currency. 10^15 micros = one thousand million units.
 money_micros_max = 10**15
@@ -105,6 +110,8 @@ idempotency_keys_max = 1_000_000
 frame_bytes_max = 128 * 1_048_576
 http_body_bytes_max = plan_bytes_max
 page_rows_max = 500
+link_connections_max = 64
+link_requests_max = 256
 
 assert price_micros_max * quality_ppm_max <= score_max
 assert header_line_bytes_max < message_bytes_max

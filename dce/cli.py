@@ -1,0 +1,202 @@
+"""The commands and their flags. Heavy modules are imported by the command that needs them."""
+
+import argparse
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+
+from dce.config import SECRETS, Config, load, settings
+from dce.config_layers import unknown_key
+from vocabulary.errors import ConfigError
+
+Command = Callable[[Namespace], int]
+WORKERS = ("signal", "record", "api")
+
+
+def build_parser() -> ArgumentParser:
+    """The whole command line; each leaf sets `command`, a function of the parsed arguments."""
+    parser = ArgumentParser(prog="dce", description="An open call exchange.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    common = _common_flags()
+    _add_servers(commands, common)
+    check = commands.add_parser("check", parents=[common], help="check everything, start nothing")
+    check.set_defaults(command=_check)
+    _add_migrate(commands, common)
+    _add_call(commands, common)
+    _add_plan(commands, common)
+    _add_admin(commands, common)
+    worker = commands.add_parser("worker", parents=[common], help="one process (internal)")
+    worker.add_argument("kind", choices=WORKERS)
+    worker.set_defaults(command=_worker)
+    return parser
+
+
+def config_of(args: Namespace) -> Config:
+    """Configuration of parsed arguments. Raises ConfigError."""
+    flags = _flags(args)
+    config = load(args.config, flags=flags)
+    if getattr(args, "lan", False) and "sip.listen" not in flags:
+        from dce.addresses import widen
+
+        wide = dict.fromkeys(widen(address).text() for address in config.sip.addresses())
+        config = load(args.config, flags={**flags, "sip.listen": list(wide)})
+    return config
+
+
+def child_arguments(args: Namespace, config: Config) -> list[str]:
+    """Flags that give a child process this same configuration; secrets are not among them."""
+    given = ["-c", args.config] if args.config else []
+    for key, where in config.origins.items():
+        if where == "command line":
+            given += ["--set", f"{key}={_flag_text(config, key)}"]
+    return given
+
+
+def _flag_text(config: Config, key: str) -> str:
+    value = config.masked()[key]
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _flags(args: Namespace) -> dict[str, object]:
+    """Dotted key → value of every flag that sets one."""
+    flags: dict[str, object] = {}
+    for text in args.set:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"command line: --set: expected KEY=VALUE, got {text!r}")
+        if key not in settings():
+            raise ConfigError(f"command line: {unknown_key(key, settings())}")
+        if key in SECRETS:
+            name = "DCE_" + key.upper().replace(".", "_")
+            raise ConfigError(
+                f"command line: {key}: every user of the machine can read a command line;"
+                f" set {name} or a file given with -c instead"
+            )
+        flags[key] = value
+    if getattr(args, "listen", None):
+        flags["sip.listen"] = args.listen
+    if getattr(args, "http", None):
+        flags["http.listen"] = args.http
+    return flags
+
+
+def _common_flags() -> ArgumentParser:
+    common = ArgumentParser(add_help=False)
+    common.add_argument(
+        "-c", "--config", metavar="FILE", help="YAML configuration (default configs/config.yaml)"
+    )
+    common.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[],
+        help="one setting, such as sip.t1_ms=500; may be repeated",
+    )
+    return common
+
+
+def _add_servers(commands: "argparse._SubParsersAction[ArgumentParser]",
+                 common: ArgumentParser) -> None:
+    run = commands.add_parser("run", parents=[common], help="run the exchange")
+    demo = commands.add_parser("demo", parents=[common], help="run it with built-in phones")
+    demo.add_argument("--exit", action="store_true", help="end after the calls; 0 if all went well")
+    for parser, command in ((run, _run), (demo, _demo)):
+        parser.add_argument("--lan", action="store_true", help="listen for SIP on every address")
+        parser.add_argument(
+            "--listen", metavar="ADDRESS", action="append",
+            help="SIP address such as udp:127.0.0.1:5060; may be repeated",
+        )
+        parser.add_argument("--http", metavar="ADDRESS", help="such as 127.0.0.1:8080")
+        parser.set_defaults(command=command)
+
+
+def _add_migrate(commands: "argparse._SubParsersAction[ArgumentParser]",
+                 common: ArgumentParser) -> None:
+    migrate = commands.add_parser("migrate", help="change the database schema")
+    ways = migrate.add_subparsers(title="ways", metavar="WAY", required=True)
+    up = ways.add_parser("up", parents=[common], help="apply what is missing")
+    up.set_defaults(command=_migrate, way="up", steps=None)
+    status = ways.add_parser("status", parents=[common], help="list what is applied")
+    status.set_defaults(command=_migrate, way="status", steps=None)
+    down = ways.add_parser("down", parents=[common], help="take back the last migrations")
+    down.add_argument("--steps", type=_count, required=True, metavar="N", help="how many")
+    down.set_defaults(command=_migrate, way="down")
+
+
+def _add_call(commands: "argparse._SubParsersAction[ArgumentParser]",
+              common: ArgumentParser) -> None:
+    call = commands.add_parser("call", help="look at calls")
+    ways = call.add_subparsers(title="ways", metavar="WAY", required=True)
+    show = ways.add_parser("show", parents=[common], help="one call, why it went where it went")
+    show.add_argument("id", metavar="ID", help="id of the call")
+    show.add_argument("--json", action="store_true", help="the same as the API gives")
+    show.set_defaults(command=_call_show)
+
+
+def _add_plan(commands: "argparse._SubParsersAction[ArgumentParser]",
+              common: ArgumentParser) -> None:
+    plan = commands.add_parser("plan", help="change who gets calls")
+    ways = plan.add_subparsers(title="ways", metavar="WAY", required=True)
+    apply = ways.add_parser("apply", parents=[common], help="validate, compile and swap in a plan")
+    apply.add_argument("file", metavar="FILE", help="YAML or JSON plan")
+    apply.set_defaults(command=_plan_apply)
+
+
+def _add_admin(commands: "argparse._SubParsersAction[ArgumentParser]",
+               common: ArgumentParser) -> None:
+    admin = commands.add_parser("admin", help="tokens for the API")
+    ways = admin.add_subparsers(title="ways", metavar="WAY", required=True)
+    create = ways.add_parser("create", parents=[common], help="make a token and print it once")
+    create.add_argument("name", metavar="NAME", help="who will use it")
+    create.set_defaults(command=_admin_create)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 1000, got {text!r}")
+    return int(text)
+
+
+def _run(args: Namespace) -> int:
+    from dce.supervisor import run
+
+    config = config_of(args)
+    return run(config, child_arguments(args, config))
+
+
+def _demo(args: Namespace) -> int:
+    from dce.demo import main
+
+    return int(main(args))
+
+
+def _check(args: Namespace) -> int:
+    from dce.check import check
+
+    return check(config_of(args))
+
+
+def _migrate(args: Namespace) -> int:
+    from dce.cli_database import migrate
+
+    return migrate(config_of(args), args.way, args.steps)
+
+
+def _call_show(args: Namespace) -> int:
+    from dce.cli_database import show_call
+
+    return show_call(config_of(args), args.id, as_json=args.json)
+
+
+def _plan_apply(args: Namespace) -> int:
+    from dce.cli_database import apply_plan_file
+
+    return apply_plan_file(config_of(args), args.file)
+
+
+def _admin_create(args: Namespace) -> int:
+    from dce.cli_database import create_token
+
+    return create_token(config_of(args), args.name)
+
+
+def _worker(args: Namespace) -> int:
+    from dce.worker import run_worker
+
+    return run_worker(args.kind, config_of(args))
