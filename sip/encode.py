@@ -1,0 +1,250 @@
+"""Building messages: every octet that leaves passes here (RFC 3261 §7, §8.1.1, §8.2.6).
+
+    request  = request line, Via, Route…, From, To, Call-ID, CSeq, Max-Forwards, extra, body
+    response = status line, head of the request (Message.response_head), To, extra, body
+
+A value may not hold CR, LF or NUL: whoever could put a line end into one would write the
+rest of our message. A NUL may stand only as a quoted-pair in an address that a peer sent us
+(RFC 4475 §3.1.1.2), because To and From must go back as they came.
+"""
+
+from sip import grammar, headers
+from vocabulary.errors import LocalProtocolError
+
+REASONS: dict[int, bytes] = {
+    100: b"Trying",
+    180: b"Ringing",
+    181: b"Call Is Being Forwarded",
+    182: b"Queued",
+    183: b"Session Progress",
+    199: b"Early Dialog Terminated",
+    200: b"OK",
+    202: b"Accepted",
+    204: b"No Notification",
+    300: b"Multiple Choices",
+    301: b"Moved Permanently",
+    302: b"Moved Temporarily",
+    305: b"Use Proxy",
+    380: b"Alternative Service",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    402: b"Payment Required",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    406: b"Not Acceptable",
+    407: b"Proxy Authentication Required",
+    408: b"Request Timeout",
+    410: b"Gone",
+    412: b"Conditional Request Failed",
+    413: b"Request Entity Too Large",
+    414: b"Request-URI Too Long",
+    415: b"Unsupported Media Type",
+    416: b"Unsupported URI Scheme",
+    417: b"Unknown Resource-Priority",
+    420: b"Bad Extension",
+    421: b"Extension Required",
+    422: b"Session Interval Too Small",
+    423: b"Interval Too Brief",
+    428: b"Use Identity Header",
+    429: b"Provide Referrer Identity",
+    430: b"Flow Failed",
+    433: b"Anonymity Disallowed",
+    436: b"Bad Identity Info",
+    437: b"Unsupported Credential",
+    438: b"Invalid Identity Header",
+    439: b"First Hop Lacks Outbound Support",
+    440: b"Max-Breadth Exceeded",
+    469: b"Bad Info Package",
+    470: b"Consent Needed",
+    480: b"Temporarily Unavailable",
+    481: b"Call/Transaction Does Not Exist",
+    482: b"Loop Detected",
+    483: b"Too Many Hops",
+    484: b"Address Incomplete",
+    485: b"Ambiguous",
+    486: b"Busy Here",
+    487: b"Request Terminated",
+    488: b"Not Acceptable Here",
+    489: b"Bad Event",
+    491: b"Request Pending",
+    493: b"Undecipherable",
+    494: b"Security Agreement Required",
+    500: b"Server Internal Error",
+    501: b"Not Implemented",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Server Time-out",
+    505: b"Version Not Supported",
+    513: b"Message Too Large",
+    555: b"Push Notification Service Not Supported",
+    580: b"Precondition Failure",
+    600: b"Busy Everywhere",
+    603: b"Decline",
+    604: b"Does Not Exist Anywhere",
+    606: b"Not Acceptable",
+    607: b"Unwanted",
+    608: b"Rejected",
+}
+CLASS_REASONS = (b"", b"Trying", b"OK", b"Redirect", b"Client Error", b"Server Error", b"Failure")
+STATUS_LINES: dict[int, bytes] = {
+    code: b"SIP/2.0 %d %b\r\n" % (code, reason) for code, reason in REASONS.items()
+}
+
+
+def header_value(text: str | bytes) -> bytes:
+    """`text` as octets (UTF-8). Raises LocalProtocolError if it holds CR, LF or NUL."""
+    raw = text.encode() if isinstance(text, str) else text
+    return checked(raw)
+
+
+def checked(raw: bytes) -> bytes:
+    """`raw` itself. Raises LocalProtocolError if it holds CR, LF or NUL."""
+    if b"\n" in raw or b"\r" in raw or b"\0" in raw:
+        raise LocalProtocolError("CR, LF or NUL in a value to be sent")
+    return raw
+
+
+def address_value(raw: bytes) -> bytes:
+    """A From or To value as it is. Raises LocalProtocolError on CR, LF or an unescaped NUL."""
+    if b"\n" in raw or b"\r" in raw or (b"\0" in raw and b"\0" in raw.replace(b"\\\0", b"")):
+        raise LocalProtocolError("CR, LF or NUL in an address to be sent")
+    return raw
+
+
+def token(raw: bytes) -> bytes:
+    """`raw` itself. Raises LocalProtocolError unless it is a token (method, tag)."""
+    if not grammar.is_token(raw):
+        raise LocalProtocolError("a token to be sent is not one")
+    return raw
+
+
+def line(name: bytes, value: str | bytes) -> bytes:
+    """One header line with its CRLF. Raises LocalProtocolError on a bad name or value."""
+    return b"%b: %b\r\n" % (token(name), header_value(value))
+
+
+def lines_checked(extra: bytes) -> bytes:
+    """Ready header lines as they are: b"" or whole lines, each ended by CRLF, folds allowed.
+
+    Raises LocalProtocolError if an empty line, a bare CR or LF, or a NUL would slip through.
+    """
+    if not extra:
+        return extra
+    count = extra.count(b"\r\n")
+    if (
+        not extra.endswith(b"\r\n")
+        or extra.startswith((b"\r", b" ", b"\t"))
+        or b"\r\n\r\n" in extra
+        or extra.count(b"\n") != count
+        or extra.count(b"\r") != count
+        or b"\0" in extra
+    ):
+        raise LocalProtocolError("malformed header lines to be sent")
+    return extra
+
+
+def status_line(code: int, reason: bytes = b"") -> bytes:
+    """`SIP/2.0 code reason` with its CRLF; code: 100..699; reason: that of the table if b"".
+
+    Raises LocalProtocolError for another code or a reason with CR, LF or NUL.
+    """
+    if not reason:
+        ready = STATUS_LINES.get(code)
+        if ready is not None:
+            return ready
+    if not 100 <= code <= 699:
+        raise LocalProtocolError("status code out of range")
+    return b"SIP/2.0 %d %b\r\n" % (code, checked(reason) or CLASS_REASONS[code // 100])
+
+
+def tail(body: bytes, content_type: bytes) -> bytes:
+    """Content-Type (only with a body), Content-Length, the empty line, and the body.
+
+    Raises LocalProtocolError if there is a body and no type for it (RFC 3261 §20.15).
+    """
+    if not body:
+        return b"Content-Length: 0\r\n\r\n"
+    if not content_type:
+        raise LocalProtocolError("a body to be sent has no Content-Type")
+    return b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
+        checked(content_type),
+        len(body),
+        body,
+    )
+
+
+def tagged(to_value: bytes, tag: bytes) -> bytes:
+    """A To value with `;tag=` added, unless it has a tag or `tag` is b"" (RFC 3261 §8.2.6.2)."""
+    if not tag or headers.tag_of(to_value):
+        return address_value(to_value)
+    return b"%b;tag=%b" % (address_value(to_value), token(tag))
+
+
+def response(
+    head: bytes,
+    code: int,
+    to_line: bytes,
+    to_tag: bytes,
+    extra: bytes,
+    body: bytes,
+    content_type: bytes,
+    reason: bytes = b"",
+) -> bytes:
+    """A whole response.
+
+    head: Message.response_head(); to_line: Message.to_line(), left out if b""; to_tag: added
+    where To has none; extra: ready header lines. Raises LocalProtocolError as the parts do.
+    """
+    to = b"To: %b\r\n" % tagged(to_line, to_tag) if to_line else b""
+    return b"%b%b%b%b%b" % (
+        status_line(code, reason),
+        head,
+        to,
+        lines_checked(extra),
+        tail(body, content_type),
+    )
+
+
+def request(
+    method: bytes,
+    uri: bytes,
+    via: bytes,
+    route: bytes,
+    from_: bytes,
+    to: bytes,
+    call_id: bytes,
+    cseq: int,
+    max_forwards: int,
+    extra: bytes,
+    body: bytes,
+    content_type: bytes,
+) -> bytes:
+    """A whole request.
+
+    via: value of our Via; route: ready Route lines (b"" or ended by CRLF), as are `extra`;
+    from_, to: values with their tags; cseq: 0..2^31-1; max_forwards: 0..255.
+    Raises LocalProtocolError if a value holds CR, LF or NUL, the URI also white space or <>,
+    or a number is out of range.
+    """
+    if not 0 <= cseq <= headers.CSEQ_MAX or not 0 <= max_forwards <= 255:
+        raise LocalProtocolError("CSeq or Max-Forwards out of range")
+    if not uri or b" " in uri or b"\t" in uri or b"<" in uri or b">" in uri:
+        raise LocalProtocolError("malformed Request-URI to be sent")
+    return (
+        b"%b %b SIP/2.0\r\nVia: %b\r\n%bFrom: %b\r\nTo: %b\r\nCall-ID: %b\r\nCSeq: %d %b\r\n"
+        b"Max-Forwards: %d\r\n%b%b"
+    ) % (
+        token(method),
+        checked(uri),
+        checked(via),
+        lines_checked(route),
+        address_value(from_),
+        address_value(to),
+        checked(call_id),
+        cseq,
+        method,
+        max_forwards,
+        lines_checked(extra),
+        tail(body, content_type),
+    )
