@@ -1,0 +1,186 @@
+"""Starts the processes in order, watches them, ends them in order.
+
+```
+PostgreSQL (ours, if no database.url) → migrations → signal → record → api
+SIGTERM │ SIGINT → Drain over the link, live calls end (≤ signal.drain_s) → signal, record, api,
+                   PostgreSQL are told to end, each waited for
+a child that ends by itself → the others are ended the same way without the wait, exit code 1
+```
+A database that cannot be had does not stop calls: signal starts without it, record waits for it.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+
+from dce.child import PARENT, READY_FD, READY_LINE
+from vocabulary.errors import ExchangeError
+
+START_S = 120.0  # replaying a long journal is the longest part
+STOP_S = 15.0
+
+log = logging.getLogger("dce.supervisor")
+
+
+class ChildDied(ExchangeError):
+    """A child ended by itself, or did not become ready in time."""
+
+
+class Child:
+    """One process: started, ready, ended."""
+
+    def __init__(self, name: str, command: Sequence[str], environment: dict[str, str]) -> None:
+        self.name = name
+        self._command = command
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id; 0 before the start."""
+        return self._process.pid if self._process is not None else 0
+
+    async def start(self, ready_s: float = START_S) -> None:
+        """Start and wait for the ready line. Raises ChildDied if it ends or dawdles instead."""
+        reading, writing = os.pipe()
+        environment = {
+            **self._environment, READY_FD: str(writing), PARENT: str(os.getpid())
+        }
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, env=environment, pass_fds=(writing,),
+                process_group=0,  # Ctrl-C reaches the supervisor alone, which ends them in order
+            )
+        finally:
+            os.close(writing)
+        with os.fdopen(reading, "rb", buffering=0) as pipe:
+            line = await self._first_line(pipe, ready_s)
+        if line != READY_LINE:
+            await self._process.wait()
+            raise ChildDied(f"{self.describe()} before it was ready")
+
+    async def _first_line(self, pipe: object, ready_s: float) -> bytes:
+        """The ready line, or b"" at the end of the pipe: the child ended or closed it."""
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            async with asyncio.timeout(ready_s):
+                return await reader.readline()
+        except TimeoutError:
+            raise ChildDied(f"{self.name} was not ready within {ready_s} s") from None
+        finally:
+            transport.close()
+
+    async def wait(self) -> int:
+        """Exit status; minus the signal's number if one ended it."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def stop(self, stop_s: float = STOP_S) -> None:
+        """SIGTERM, and SIGKILL after stop_s. Does nothing if it has ended."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(stop_s):
+                await self._process.wait()
+        except TimeoutError:
+            log.error("%s did not end within %s s: killed", self.name, stop_s)
+            self._process.kill()
+            await self._process.wait()
+
+    def describe(self) -> str:
+        """ "signal (pid 12) ended by SIGKILL" and the like."""
+        status = self._process.returncode if self._process is not None else None
+        if status is None:
+            return f"{self.name} (pid {self.pid}) runs"
+        if status < 0:
+            return f"{self.name} (pid {self.pid}) ended by {signal.Signals(-status).name}"
+        return f"{self.name} (pid {self.pid}) ended with status {status}"
+
+
+Drain = Callable[[], Awaitable[None]]
+
+
+class Supervisor:
+    """Children in start order. drain lets live calls end, bounded; a second signal cuts it."""
+
+    def __init__(
+        self, children: Sequence[Child], drain: Drain, *,
+        start_s: float = START_S, stop_s: float = STOP_S,
+    ) -> None:
+        self._children = children
+        self._drain = drain
+        self._start_s = start_s
+        self._stop_s = stop_s
+        self._told = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self._watching: dict[asyncio.Task[int], Child] = {}
+
+    def tell(self) -> None:
+        """End: the first time by draining, the second at once. The handler of both signals."""
+        if self._told.is_set():
+            self._hurried.set()
+        self._told.set()
+
+    async def run(self) -> int:
+        """Start, watch and end the children. 0 after a signal, 1 if a child died (and said so)."""
+        try:
+            if not await self._start_all():
+                return 0
+            await self._until_told()
+            await self._drained()
+            return 0
+        except ChildDied as error:
+            print(f"dce: {error}", file=sys.stderr, flush=True)
+            return 1
+        finally:
+            await self._stop_all()
+
+    async def _start_all(self) -> bool:
+        """Whether all are ready; False if the end was asked for meanwhile."""
+        for child in self._children:
+            if not await self._unless_ended(child.start(self._start_s), self._told):
+                return False
+            self._watching[asyncio.create_task(child.wait())] = child
+            log.info("%s is ready, pid %d", child.name, child.pid)
+        return True
+
+    async def _until_told(self) -> None:
+        await self._unless_ended(asyncio.Event().wait(), self._told)
+
+    async def _drained(self) -> None:
+        """Drain until done, hurried or a child died."""
+        log.info("draining: no new calls, live calls go on")
+        await self._unless_ended(self._drain(), self._hurried)
+
+    async def _unless_ended(self, work: Awaitable[object], cut: asyncio.Event) -> bool:
+        """Do the work; False if `cut` came first. Raises ChildDied if a watched child ends."""
+        task = asyncio.ensure_future(work)
+        cutting = asyncio.create_task(cut.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {task, cutting, *self._watching}, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            cutting.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        for ended in self._watching:
+            if ended in done:
+                raise ChildDied(self._watching[ended].describe())
+        if task in done:
+            task.result()
+            return True
+        return False
+
+    async def _stop_all(self) -> None:
+        for child in self._children:
+            await child.stop(self._stop_s)
+        await asyncio.gather(*self._watching, return_exceptions=True)
