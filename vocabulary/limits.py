@@ -56,6 +56,11 @@ stream_message_ns = 10 * NS_PER_S
 # Sockets
 udp_receive_buffer_bytes = 4 * 1_048_576
 udp_batch_max = 64
+udp_errors_per_wake_max = 64
+flows_cached_max = 16_384  # per UDP socket; a forged source overwrites, it never grows
+routes_cached_max = 4_096
+stream_connect_ns = 4 * NS_PER_S
+stream_backlog_max = 256
 
 # Plan
 plan_bytes_max = 64 * 1_048_576

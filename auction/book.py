@@ -1,0 +1,373 @@
+# cython: boundscheck=False, wraparound=False
+"""The book of standing bids: its terms, what they have spent, when they last won.
+
+```
+ bid id ─► slot ─► words[slot × 8 …]   eight words (auction.columns), one cache line
+    │        ├───► hashes[slot]        of the id, for ties
+    │        ├───► digests[slot]       of the terms, to see whether a plan changes them
+    │        └───► index               criteria as bitmaps (auction.index)
+    └──────► past[bid id]              of removed bids: buyer, spent, last won
+```
+Mutable, with one owner: the desk. Slots of removed bids are used again, last freed first, so the
+same changes in the same order give the same slots. An id keeps what it spent and when it last
+won, through new terms and through removal, and belongs to its first buyer for ever.
+"""
+
+from array import array
+from collections.abc import Iterator
+from hashlib import blake2b
+
+from auction.bid import BidTerms, check_terms, encode_terms
+from auction.columns import (
+    ACTIVE_SHIFT,
+    AMOUNT,
+    ATTESTATION_SHIFT,
+    BASIS_SHIFT,
+    BUDGET,
+    BUYER_SHIFT,
+    CURRENCY_SHIFT,
+    EXPIRES,
+    FAULT_MASK,
+    LAST_WON,
+    META,
+    NEVER,
+    PARTY,
+    QUALITY_SHIFT,
+    SCORE,
+    SPENT,
+    TARGET_MASK,
+    WORDS,
+)
+from auction.index import Index
+from auction.score import bid_hash, score_of
+from auction.snapshot import LAYOUT, BookSnapshot
+from vocabulary import limits
+from vocabulary.errors import CommandRefused
+from vocabulary.reasons import REASON_BASE, Reason
+
+_SLOTS_STEP = 1_024
+
+
+class Book:
+    """Standing bids by slot. currency and per: what the auctions sell in (551, 550 otherwise)."""
+
+    __slots__ = ("_bases", "_currencies", "_free", "_ids", "_per_buyer", "_slots", "_used",
+                 "basis", "currency", "digests", "hashes", "index", "past", "seq", "words")
+
+    def __init__(self, currency: str = "USD", per: str = "call") -> None:
+        self.seq = 0  # journal sequence of the last change of the book
+        self.currency = currency
+        self.basis = per
+        self._currencies = [currency]
+        self._bases = [per]
+        self.index = Index()
+        self.words = array("q")
+        self.hashes = array("Q")
+        self.digests = array("Q")
+        self._ids: list[str | None] = []
+        self._slots: dict[str, int] = {}
+        self._free: list[int] = []
+        self._used = 0  # slots ever in use
+        self._per_buyer: dict[int, int] = {}
+        self.past: dict[str, tuple[int, int, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def zones(self) -> list[str]:
+        """Names of the zones of bid hours, by the slot that match's zone_hours is read by."""
+        return self.index.zones
+
+    def ids(self) -> Iterator[str]:
+        """Ids of the bids in the book, in no particular order."""
+        return iter(self._slots)
+
+    def check(self, terms: BidTerms, buyer_slot: int) -> None:
+        """Raise CommandRefused where put would: bid_invalid, bid_id_taken, bids_full,
+        buyer_bids_full or book_values_full. Changes nothing."""
+        check_terms(terms)
+        slot = self._slots.get(terms.bid_id, -1)
+        owner = self.buyer_of(slot) if slot >= 0 else self.past.get(
+            terms.bid_id, (buyer_slot, 0, 0))[0]
+        if owner != buyer_slot:
+            raise CommandRefused("bid_id_taken", f"{terms.bid_id} was a bid of another buyer")
+        if slot < 0:
+            self._check_room(terms.bid_id, buyer_slot)
+        self.index.check(terms)
+        _known(self._currencies, terms.currency, add=False)
+        _known(self._bases, terms.per, add=False)
+
+    def put(self, terms: BidTerms, buyer_slot: int, target_slot: int, seq: int) -> int:
+        """Place a bid or give it new terms; returns its slot. seq: journal sequence of the change.
+
+        Spent budget and last won stay with the id. Raises as check, before any change.
+        """
+        assert seq >= self.seq
+        assert 0 <= buyer_slot <= TARGET_MASK >> 1
+        assert 0 <= target_slot <= TARGET_MASK
+        self.check(terms, buyer_slot)
+        slot = self._slots.get(terms.bid_id, -1)
+        if slot < 0:
+            slot = self._take_slot(terms.bid_id, buyer_slot)
+        else:
+            self.index.remove(slot)
+        self.index.insert(slot, terms)
+        self._write(slot, terms, buyer_slot, target_slot)
+        self.seq = seq
+        return slot
+
+    def remove(self, bid_id: str, seq: int) -> None:
+        """Withdraw a bid. Raises CommandRefused("bid_unknown")."""
+        assert seq >= self.seq
+        slot = self._slots.get(bid_id, -1)
+        if slot < 0:
+            raise CommandRefused("bid_unknown", f"there is no bid {bid_id}")
+        buyer = self.buyer_of(slot)
+        at = slot * WORDS
+        self.past[bid_id] = (buyer, self.words[at + SPENT], self.words[at + LAST_WON])
+        self.index.remove(slot)
+        del self._slots[bid_id]
+        self._ids[slot] = None
+        self._per_buyer[buyer] -= 1
+        self._free.append(slot)
+        self.seq = seq
+
+    def holds(self, terms: BidTerms, target_slot: int) -> bool:
+        """Whether the bid stands with exactly these terms: put would change nothing."""
+        slot = self._slots.get(terms.bid_id, -1)
+        return (slot >= 0 and self.digests[slot] == _digest(terms)
+                and self.target_of(slot) == target_slot)
+
+    def match(self, vertical: str, state: str, area_code: int, hour_of_week: int, attestation: int,
+              zone_hours: "array[int]", out: "array[int]") -> int:
+        """Slots of the active bids whose criteria accept the call, ascending, into out ('i').
+
+        state "", area_code 0, hour_of_week −1: unknown, accepted only where a bid has no such
+        criterion. hour_of_week: 0..167 in the caller's zone. attestation: 0 unknown, 1 A, 2 B,
+        4 C. zone_hours ('i'): hour of the week by slot of `zones`, −1 unknown. Returns how many
+        pass; out holds the first len(out) of them: a larger count means it was too short.
+        """
+        assert -1 <= hour_of_week < 168
+        assert attestation in (0, 1, 2, 4)
+        assert len(zone_hours) >= len(self.index.zones)
+        return self.index.match(vertical, state, area_code, hour_of_week, attestation,
+                                zone_hours, out, self._used)
+
+    def spend(self, slot: int, micros: int) -> None:
+        """Take micros from a bid's budget, in the turn of the auction that returned the slot."""
+        assert micros >= 0
+        self.words[slot * 8 + _SPENT] += micros
+
+    def unspend(self, bid_id: str, micros: int) -> None:
+        """Give back what spend took and the call did not use; also of a bid withdrawn since."""
+        assert micros >= 0
+        slot = self._slots.get(bid_id, -1)
+        if slot < 0:
+            buyer, spent, won = self.past[bid_id]
+            self.past[bid_id] = (buyer, _less(spent, micros), won)
+        else:
+            at = slot * WORDS + SPENT
+            self.words[at] = _less(self.words[at], micros)
+
+    def mark_won(self, slot: int, order: int) -> None:
+        """The bid's reserve was granted; order: a number that grows with every reserve."""
+        self.words[slot * 8 + _LAST_WON] = order
+
+    def sell_in(self, currency: str, per: str) -> None:
+        """Change what auctions sell in, when a plan does; bids in other terms stand at 551, 550."""
+        self.currency = currency
+        self.basis = per
+        for slot in self._slots.values():
+            at = slot * WORDS + META
+            meta = self.words[at] & ~FAULT_MASK
+            self.words[at] = meta | self._fault(
+                self._currencies[meta >> CURRENCY_SHIFT & 0xFF],
+                self._bases[meta >> BASIS_SHIFT & 0xFF],
+            )
+
+    def slot_of(self, bid_id: str) -> int:
+        """Slot of a bid, −1 if it does not stand."""
+        return self._slots.get(bid_id, -1)
+
+    def id_of(self, slot: int) -> str:
+        """Id of the bid in a slot; the slot must be in use."""
+        bid_id = self._ids[slot]
+        assert bid_id is not None
+        return bid_id
+
+    def buyer_of(self, slot: int) -> int:
+        """Buyer slot of a bid."""
+        return self.words[slot * 8 + _PARTY] >> 32
+
+    def target_of(self, slot: int) -> int:
+        """Target slot of a bid."""
+        return self.words[slot * 8 + _PARTY] & 0xFFFFFFFF
+
+    def amount_micros(self, slot: int) -> int:
+        """What a bid offers for a unit."""
+        return self.words[slot * 8 + _AMOUNT]
+
+    def quality_ppm(self, slot: int) -> int:
+        """Factor of a bid's score."""
+        return self.words[slot * 8 + _META] >> 32
+
+    def last_won(self, slot: int) -> int:
+        """Order of a bid's last reserve, 0 if it never won."""
+        return self.words[slot * 8 + _LAST_WON]
+
+    def spent_micros(self, slot: int) -> int:
+        """What a bid has taken from its budget."""
+        return self.words[slot * 8 + _SPENT]
+
+    def budget_left_micros(self, slot: int) -> int:
+        """What a bid may still spend, −1 without a budget; 0 where a lower budget is overspent."""
+        budget = self.words[slot * 8 + _BUDGET]
+        if budget == NEVER:
+            return -1
+        left: int = budget - self.words[slot * 8 + _SPENT]
+        return max(0, left)
+
+    def terms_of(self, slot: int, buyer: str, target: str) -> BidTerms:
+        """The terms of a bid, read back from the book; criteria come out sorted, hours open all
+        week as they were put. buyer, target: the ids of its slots."""
+        at = slot * WORDS
+        meta = self.words[at + META]
+        budget, expires = self.words[at + BUDGET], self.words[at + EXPIRES]
+        verticals, states, codes, hours = self.index.criteria(slot)
+        return BidTerms(
+            self.id_of(slot), buyer, target, self.words[at + AMOUNT],
+            self._bases[meta >> BASIS_SHIFT & 0xFF],
+            self._currencies[meta >> CURRENCY_SHIFT & 0xFF],
+            states, codes, hours, verticals, meta >> ATTESTATION_SHIFT & 7,
+            -1 if budget == NEVER else budget, 0 if expires == NEVER else expires,
+            meta >> QUALITY_SHIFT, bool(meta >> ACTIVE_SHIFT & 1),
+        )
+
+    def snapshot(self) -> BookSnapshot:
+        """A copy of the whole book; restore_book makes an equal one."""
+        return BookSnapshot(
+            LAYOUT, self.seq, self.currency, self.basis, tuple(self._currencies),
+            tuple(self._bases), tuple(bid_id or "" for bid_id in self._ids[: self._used]),
+            tuple(self._free), bytes(self.words), bytes(self.hashes), bytes(self.digests),
+            dict(self.past), self.index.snapshot(),
+        )
+
+    def _restore(self, held: BookSnapshot) -> None:
+        self.seq = held.seq
+        self._currencies, self._bases = list(held.currencies), list(held.bases)
+        self.words = array("q", held.words)
+        self.hashes, self.digests = array("Q", held.hashes), array("Q", held.digests)
+        self._ids = [bid_id or None for bid_id in held.ids]
+        self._used = len(held.ids)
+        self._ids.extend([None] * (len(self.hashes) - self._used))
+        self._free = list(held.free)
+        self.past = dict(held.past)
+        self.index.restore(held.index)
+        for slot, bid_id in enumerate(held.ids):
+            if bid_id:
+                self._slots[bid_id] = slot
+                buyer = self.buyer_of(slot)
+                self._per_buyer[buyer] = self._per_buyer.get(buyer, 0) + 1
+
+    def _check_room(self, bid_id: str, buyer_slot: int) -> None:
+        if len(self._slots) >= limits.bids_max:
+            raise CommandRefused("bids_full", f"the book holds {limits.bids_max} bids")
+        if (bid_id not in self.past
+                and len(self._slots) + len(self.past) >= limits.bid_ids_remembered_max):
+            raise CommandRefused("bids_full", "the ids of too many withdrawn bids are remembered")
+        if self._per_buyer.get(buyer_slot, 0) >= limits.bids_per_buyer_max:
+            raise CommandRefused("buyer_bids_full",
+                                 f"a buyer has at most {limits.bids_per_buyer_max} bids")
+
+    def _take_slot(self, bid_id: str, buyer_slot: int) -> int:
+        if self._free:
+            slot = self._free.pop()
+        else:
+            slot = self._used
+            self._reserve(slot + 1)
+            self._used = slot + 1
+        self._slots[bid_id] = slot
+        self._ids[slot] = bid_id
+        self._per_buyer[buyer_slot] = self._per_buyer.get(buyer_slot, 0) + 1
+        _, spent, won = self.past.pop(bid_id, (buyer_slot, 0, 0))
+        at = slot * WORDS
+        self.words[at + SPENT] = spent
+        self.words[at + LAST_WON] = won
+        self.hashes[slot] = bid_hash(bid_id)
+        return slot
+
+    def _reserve(self, slots: int) -> None:
+        """Grow by an eighth, so that a hundred thousand puts copy little and waste little."""
+        held = len(self._ids)
+        if slots <= held:
+            return
+        wanted = held + max(_SLOTS_STEP, held // 8)
+        self.words = _grown(self.words, "q", wanted * WORDS)
+        self.hashes = _grown(self.hashes, "Q", wanted)
+        self.digests = _grown(self.digests, "Q", wanted)
+        self._ids.extend([None] * (wanted - held))
+        self.index.reserve(wanted)
+
+    def _write(self, slot: int, terms: BidTerms, buyer_slot: int, target_slot: int) -> None:
+        at = slot * WORDS
+        self.words[at + AMOUNT] = terms.amount_micros
+        self.words[at + SCORE] = score_of(terms.amount_micros, terms.quality_ppm)
+        self.words[at + EXPIRES] = terms.expires_s or NEVER
+        self.words[at + BUDGET] = terms.budget_micros if terms.budget_micros >= 0 else NEVER
+        self.words[at + PARTY] = buyer_slot << BUYER_SHIFT | target_slot
+        self.words[at + META] = (
+            terms.quality_ppm << QUALITY_SHIFT
+            | int(terms.active) << ACTIVE_SHIFT
+            | terms.attestation << ATTESTATION_SHIFT
+            | _known(self._currencies, terms.currency, add=True) << CURRENCY_SHIFT
+            | _known(self._bases, terms.per, add=True) << BASIS_SHIFT
+            | self._fault(terms.currency, terms.per)
+        )
+        self.digests[slot] = _digest(terms)
+
+    def _fault(self, currency: str, per: str) -> int:
+        if currency != self.currency:
+            return Reason.CURRENCY - REASON_BASE
+        if per != self.basis:
+            return Reason.PRICE_BASIS - REASON_BASE
+        return 0
+
+
+def restore_book(held: BookSnapshot) -> Book:
+    """The book of a snapshot. Raises CommandRefused("book_layout") for another layout's."""
+    if held.layout != LAYOUT:
+        raise CommandRefused("book_layout", f"a book of layout {held.layout}, this is {LAYOUT}")
+    book = Book(held.currency, held.basis)
+    book._restore(held)
+    return book
+
+
+def _known(names: list[str], name: str, *, add: bool) -> int:
+    if name in names:
+        return names.index(name)
+    if len(names) >= limits.bid_currencies_max:
+        raise CommandRefused("book_values_full", f"no room for one more such as {name}")
+    if add:
+        names.append(name)
+    return len(names) - 1
+
+
+def _digest(terms: BidTerms) -> int:
+    return int.from_bytes(blake2b(encode_terms(terms), digest_size=8).digest(), "big")
+
+
+def _grown(held: "array[int]", kind: str, length: int) -> "array[int]":
+    """A longer copy, zeros behind: never in place, since a compiled reader may hold a view."""
+    fresh = array(kind, bytes(held))
+    fresh.frombytes(bytes((length - len(held)) * fresh.itemsize))
+    return fresh
+
+
+def _less(spent: int, micros: int) -> int:
+    assert micros <= spent
+    return spent - micros
+
+
+# C twins of the constants: those that a .pxd types vanish from the module.
+_AMOUNT, _BUDGET, _SPENT, _LAST_WON, _PARTY, _META = AMOUNT, BUDGET, SPENT, LAST_WON, PARTY, META
