@@ -56,7 +56,7 @@ cdef class Message:
     cpdef list record_routes(self)
 
     @cython.locals(found=list, p="const unsigned char*", taken="unsigned long long", run_at=int,
-                   run_end=int, row=int, h=int, at=int, rewrite=bint)
+                   run_end=int, row=int, h=int, at=int, rewrite=bint, top=bint)
     cpdef bytes response_head(self, bytes source_host, int source_port)
 
     cdef bint _needs_rewrite(self, bytes source_host)

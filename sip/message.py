@@ -285,13 +285,14 @@ class Message:
             if not REPEATED[h] or (taken >> h & 1 and h != VIA):
                 continue
             at = self._index(row, 2)
-            if at != run_end:
+            top = rewrite and h == VIA and not taken >> VIA & 1
+            if at != run_end or top:
                 found.append(self.data[run_at:run_end])
                 run_at = at
-            run_end = self._index(row, 6) + 2
-            if h == VIA and rewrite and not taken >> VIA & 1:
+            if top:
                 found.append(self._top_via(at, source_host, source_port))
                 run_at = self.via_end
+            run_end = self._index(row, 6) + 2
             taken |= ONE << h
         found.append(self.data[run_at:run_end])
         return b"".join(found)
