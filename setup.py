@@ -1,0 +1,66 @@
+"""Build: the one list of compiled modules (plain Python with a .pxd beside it, or a .pyx).
+
+DCE_COMPILE=0 installs pure Python, 1 (default) compiles where a compiler works,
+`require` fails the build if any module cannot be compiled. What has not changed since the
+last build is not built again: C sources and objects are kept in build/.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+COMPILED: list[str] = [
+    "sip.edge.udp_batch",
+]
+
+DIRECTIVES = {
+    "language_level": 3,
+    "annotation_typing": False,  # an `int` in the .py would clash with C types in the .pxd
+    "embedsignature": False,
+}
+CORES = os.cpu_count() or 1
+
+
+def source_of(name: str) -> str:
+    """Path of a module's source: its .pyx where there is one, else its .py."""
+    path = Path(*name.split("."))
+    pyx = path.with_suffix(".pyx")
+    return str(pyx if pyx.exists() else path.with_suffix(".py"))
+
+
+def extensions() -> list[Extension]:
+    """Extension modules for COMPILED; empty when DCE_COMPILE=0 or Cython is missing.
+
+    Raises ImportError with DCE_COMPILE=require and no Cython; ValueError for another mode.
+    """
+    mode = os.environ.get("DCE_COMPILE", "1")
+    if mode not in ("0", "1", "require"):
+        raise ValueError(f"DCE_COMPILE={mode!r}: expected 0, 1 or require")
+    if mode == "0":
+        return []
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        if mode == "require":
+            raise
+        print("Cython is missing: pure Python build", file=sys.stderr)
+        return []
+    modules = [
+        Extension(
+            name,
+            [source_of(name)],
+            extra_compile_args=["-O2", "-fno-plt"],
+            optional=mode != "require",
+        )
+        for name in COMPILED
+    ]
+    built: list[Extension] = cythonize(
+        modules, nthreads=CORES, compiler_directives=DIRECTIVES, build_dir="build/cython"
+    )
+    return built
+
+
+if __name__ == "__main__":
+    setup(ext_modules=extensions(), options={"build_ext": {"parallel": CORES}})

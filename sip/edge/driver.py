@@ -1,0 +1,205 @@
+"""The sockets of the SIP endpoint: bytes and Flows in, bytes and Flows out.
+
+    UdpListener ─┐  on_batch([data, flow, data, flow, …])      ┌─► pump ─► Endpoint
+    Streams ─────┴──────────────────────────────────────────────┘
+    send([flow, data, flow, data, …]) ─► the socket or connection each Flow names
+    on_lost(flow, reason): a refused address or a closed connection, in a turn of its own
+
+A listener's index in the list it was opened from is the `listener` of its Flows.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from sip.edge.address import WILDCARDS, LocalAddress, literal, route_source, split_host_port
+from sip.edge.port_owner import bind_error
+from sip.edge.udp import Udp, UdpListener, bind, granted_bytes
+from sip.signals import Flow
+from vocabulary.errors import CommandRefused, ConfigError
+from vocabulary.limits import udp_receive_buffer_bytes
+
+DEFAULT_PORT = 5060
+
+
+class ListenSpec(Struct, frozen=True):
+    """One listener. transport: "UDP" or "TCP". host: a literal address, wildcards included.
+
+    port: 0 lets the kernel choose. key: the setting that asked for it, named in errors.
+    """
+
+    transport: str
+    host: str
+    port: int
+    key: str
+
+
+def listen_spec(text: str, key: str) -> ListenSpec:
+    """`udp:127.0.0.1:5060` or `tcp:[::]:5060` as a ListenSpec; no port is 5060.
+
+    Raises ConfigError naming `key` and what was expected.
+    """
+    transport, _, rest = text.partition(":")
+    try:
+        host, port = split_host_port(rest)
+        if transport.lower() not in ("udp", "tcp"):
+            raise ValueError(f"{transport!r} is neither udp nor tcp")
+        _, host = literal(host)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {text!r}: {error}; like udp:127.0.0.1:5060") from None
+    return ListenSpec(transport.upper(), host, port or DEFAULT_PORT, key)
+
+
+class Sockets:
+    """Every socket of one signal worker. Made by `open`; used on its loop only.
+
+    warnings: text for the operator, such as a receive buffer smaller than asked for.
+    """
+
+    def __init__(
+        self,
+        on_batch: Callable[[list[object]], None],
+        on_lost: Callable[[Flow, str], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.warnings: list[str] = []
+        self._on_batch = on_batch
+        self._on_lost = on_lost
+        self._loop = loop
+        self._locals: dict[int, LocalAddress] = {}
+        self._bound: list[tuple[str, str, int]] = []
+        self._udp: list[UdpListener] = []
+        self._granted_bytes = 0
+
+    @classmethod
+    async def open(
+        cls,
+        listen: Sequence[ListenSpec],
+        advertise: str,
+        on_batch: Callable[[list[object]], None],
+        on_lost: Callable[[Flow, str], None],
+        loop: asyncio.AbstractEventLoop,
+        make_udp: Callable[..., Udp] | None = None,
+    ) -> "Sockets":
+        """Bind every listener, or none: ConfigError names the setting and the port's owner.
+
+        advertise: `sip.advertise`, host or host:port told to every peer instead of our own
+        address, or "". make_udp: a UDP implementation; the fastest that is built by default.
+        """
+        sockets = cls(on_batch, on_lost, loop)
+        try:
+            for index, spec in enumerate(listen):
+                sockets._open_udp(index, spec, advertise, make_udp)
+        except BaseException:
+            sockets.close()
+            raise
+        return sockets
+
+    def _open_udp(
+        self, index: int, spec: ListenSpec, advertise: str, make: Callable[..., Udp] | None
+    ) -> None:
+        try:
+            sock = bind(spec.host, spec.port)
+        except OSError as error:
+            raise bind_error(spec.key, spec.transport, spec.host, spec.port, error) from error
+        port = sock.getsockname()[1]
+        self._granted(spec.key, granted_bytes(sock))
+        local = self._locals[index] = LocalAddress(spec.host, port, advertise)
+        self._bound.append((spec.transport, spec.host, port))
+        self._udp.append(
+            UdpListener(sock, index, local, self._on_batch, self._on_lost, self._loop, make)
+        )
+
+    def _granted(self, key: str, granted: int) -> None:
+        self._granted_bytes = granted
+        text = buffer_warning(key, granted)
+        if text:
+            self.warnings.append(text)
+
+    def addresses(self) -> list[tuple[str, str, int]]:
+        """(transport, host, port) of each listener as bound, in the order it was asked for."""
+        return list(self._bound)
+
+    def flow_to(self, transport: str, host: str, port: int) -> Flow:
+        """The Flow on which to dial a literal address; generation 0 on TCP.
+
+        The listener is one of the transport and family: bound to the route's source address,
+        else to a wildcard, else the first. Raises CommandRefused (`listener_missing`,
+        `address_invalid`).
+        """
+        try:
+            family, text = literal(host)
+        except ValueError as error:
+            raise CommandRefused("address_invalid", str(error)) from None
+        if not 0 < port < 65_536:
+            raise CommandRefused("address_invalid", f"port {port} is not 1 to 65535")
+        index = self._listener_for(transport, family, text)
+        for listener in self._udp:
+            if listener.udp_index == index:
+                return listener.udp.flow_of(text, port)
+        local_host, local_port = self._locals[index](text)
+        return Flow(transport, text, port, local_host, local_port, index)
+
+    def _listener_for(self, transport: str, family: int, host: str) -> int:
+        fitting = [
+            index
+            for index, bound in enumerate(self._bound)
+            if bound[0] == transport and literal(bound[1])[0] == family
+        ]
+        if not fitting:
+            raise CommandRefused(
+                "listener_missing", f"sip.listen has no {transport} listener to reach {host} from"
+            )
+        if len(fitting) == 1:
+            return fitting[0]
+        source = route_source(host)
+        exact = [index for index in fitting if self._bound[index][1] == source]
+        wildcard = [index for index in fitting if self._bound[index][1] in WILDCARDS]
+        return (exact or wildcard or fitting)[0]
+
+    def send(self, sends: list[object]) -> None:
+        """Send [flow, data, flow, data, …]; the order within a flow is kept.
+
+        What cannot be sent is counted and told by on_lost, never raised.
+        """
+        rest = sends
+        for listener in self._udp:
+            rest = listener.udp.send(rest)
+            if not rest:
+                return
+        for flow in rest[::2]:
+            assert isinstance(flow, Flow)
+            self._loop.call_soon(self._on_lost, flow, "no such listener")
+
+    def statistics(self) -> dict[str, int]:
+        """Counters since the start, and the receive buffer granted (smallest last)."""
+        udp = [listener.udp for listener in self._udp]
+        return {
+            "datagrams_in": sum(each.received for each in udp),
+            "datagrams_out": sum(each.sent for each in udp),
+            "datagram_bytes_in": sum(each.received_bytes for each in udp),
+            "datagram_bytes_out": sum(each.sent_bytes for each in udp),
+            "send_again": sum(each.again for each in udp),
+            "send_failed": sum(each.failed for each in udp),
+            "send_refused": sum(listener.refused for listener in self._udp),
+            "flows_cached": sum(each.flows_cached() for each in udp),
+            "receive_buffer_bytes": self._granted_bytes,
+            "receive_buffer_asked_bytes": udp_receive_buffer_bytes,
+        }
+
+    def close(self) -> None:
+        """Close every socket; nothing is called back afterwards."""
+        for listener in self._udp:
+            listener.close()
+        self._udp.clear()
+
+
+def buffer_warning(key: str, granted: int, asked: int = udp_receive_buffer_bytes) -> str:
+    """What to tell the operator about a receive buffer in bytes; "" when it is as asked."""
+    if granted >= asked:
+        return ""
+    return (
+        f"{key}: receive buffer {granted} of {asked} bytes granted: bursts may be lost; "
+        f"raise net.core.rmem_max to {asked}"
+    )
