@@ -1,0 +1,127 @@
+"""Checkpoints: the state at a journal sequence, so that recovery replays only what came later.
+
+```
+checkpoint-00000000000000012345    magic 8 │ seq 8 │ CRC32C 4 │ payload
+```
+Written to a draft, synced, renamed, the directory synced: after a crash a checkpoint is whole or
+absent. The two newest are kept, so that one damaged file costs a longer replay and nothing else.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+from struct import Struct as Layout
+from threading import Thread
+
+from google_crc32c import extend
+
+from storage.disk import Disk, OsDisk
+
+MAGIC = b"DCECHK1\n"
+HEAD = Layout("<8sQI")
+SEQ = Layout("<Q")
+KEPT = 2
+NAME = re.compile(r"checkpoint-(\d{20})")
+
+
+def write_checkpoint(
+    directory: Path, seq: int, payload: bytes, *, disk: Disk | None = None
+) -> None:
+    """Write a checkpoint and drop all but it and the one before. Durable on return.
+
+    One beyond seq is dropped too: the journal ends here, so nothing explains it. Raises OSError.
+    """
+    disk = disk or OsDisk()
+    disk.make_directory(directory)
+    head = HEAD.pack(MAGIC, seq, _checksum(seq, payload))
+    disk.replace(directory / f"checkpoint-{seq:020d}", head + payload)
+    newest = f"checkpoint-{seq:020d}"
+    kept = [name for name in _names(disk, directory) if name <= newest][:KEPT]
+    for name in disk.names(directory):
+        if name.startswith("checkpoint-") and name not in kept:
+            disk.remove(directory / name)
+
+
+def load_newest(
+    directory: Path, *, last_seq: int | None = None, disk: Disk | None = None
+) -> tuple[int, bytes] | None:
+    """(seq, payload) of the newest whole checkpoint, None if there is none.
+
+    last_seq: end of the journal; a checkpoint beyond it is not believed.
+    """
+    disk = disk or OsDisk()
+    for name in _names(disk, directory):
+        data = disk.read(directory / name) or b""
+        if len(data) < HEAD.size:
+            continue
+        magic, seq, crc = HEAD.unpack_from(data)
+        payload = data[HEAD.size :]
+        if magic != MAGIC or crc != _checksum(seq, payload):
+            continue
+        if last_seq is None or seq <= last_seq:
+            return seq, payload
+    return None
+
+
+class CheckpointWriter:
+    """Writes one checkpoint at a time on a short thread of its own."""
+
+    def __init__(
+        self,
+        directory: Path,
+        loop: asyncio.AbstractEventLoop,
+        on_written: Callable[[int], None],
+        on_failed: Callable[[str], None],
+        *,
+        disk: Disk | None = None,
+    ) -> None:
+        """on_written(seq), on_failed(reason): called in the loop when a checkpoint has ended."""
+        self.busy = False
+        self._directory = directory
+        self._loop = loop
+        self._on_written = on_written
+        self._on_failed = on_failed
+        self._disk = disk
+        self._thread: Thread | None = None
+
+    def begin(self, seq: int, payload: bytes, durable_seq: int) -> bool:
+        """Start one; False while the last is under way or the journal is not durable to seq.
+
+        State beyond the durable mark must not outlive the records that explain it.
+        """
+        if self.busy or seq > durable_seq:
+            return False
+        self.busy = True
+        self._thread = Thread(
+            target=self._run, args=(seq, payload), name="checkpoint", daemon=True
+        )
+        self._thread.start()
+        return True
+
+    def close(self) -> None:
+        """Wait for the one under way. Blocks."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, seq: int, payload: bytes) -> None:
+        try:
+            write_checkpoint(self._directory, seq, payload, disk=self._disk)
+        except OSError as error:
+            self._loop.call_soon_threadsafe(self._end, self._on_failed, str(error))
+        else:
+            self._loop.call_soon_threadsafe(self._end, self._on_written, seq)
+
+    def _end(self, tell: Callable[..., None], what: int | str) -> None:
+        self.busy = False
+        tell(what)
+
+
+def _names(disk: Disk, directory: Path) -> list[str]:
+    """Checkpoint names, newest first."""
+    return [name for name in reversed(disk.names(directory)) if NAME.fullmatch(name)]
+
+
+def _checksum(seq: int, payload: bytes) -> int:
+    checksum: int = extend(extend(0, SEQ.pack(seq)), payload)
+    return checksum

@@ -1,0 +1,248 @@
+"""The write side: batches, wake-ups, rotation, failure, fencing, a killed writer."""
+
+import asyncio
+import errno
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage.disk import OsDisk
+from storage.journal import Journal
+from storage.mark import MarkFile
+from storage.reader import JournalReader
+from storage.segment import HEADER_BYTES, RECORD_BYTES
+from tests.storage.faulty_disk import FaultyDisk
+from tests.storage.opened import SEGMENT_BYTES, Opened, payload, write_journal
+from vocabulary.errors import StorageFailed
+
+
+def stored(directory: Path, **options: object) -> list[tuple[int, bytes]]:
+    reader = JournalReader(directory, **options)  # type: ignore[arg-type]
+    found = [(entry.seq, entry.payload) for entry in reader]
+    reader.close()
+    return found
+
+
+async def test_what_is_appended_is_durable_and_read_back(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    for number in range(1, 4):
+        assert opened.put(payload(number), kind=number) == number
+    await opened.durable(3)
+    reader = JournalReader(tmp_path)
+    entries = list(reader)
+    assert [(e.seq, e.kind, e.payload, e.epoch) for e in entries] == [
+        (n, n, payload(n), 1) for n in (1, 2, 3)
+    ]
+    assert opened.put(payload(4)) == 4
+    await opened.durable(4)
+    assert [entry.seq for entry in reader] == [4]
+    assert list(reader) == []
+    opened.journal.close()
+    reader.close()
+
+
+async def test_one_wake_up_a_sync_and_one_sync_in_flight(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    opened = Opened(tmp_path, disk=disk)
+    disk.gate.clear()
+    before = disk.writes
+    opened.put(payload(1))
+    await asyncio.to_thread(_until, lambda: disk.writes == before + 1)
+    for number in range(2, 50):
+        opened.put(payload(number))
+    assert disk.writes == before + 1
+    assert opened.wakes == []
+    disk.gate.set()
+    await opened.durable(49)
+    assert opened.wakes == [1, 49]
+    assert opened.journal.statistics().syncs == 2
+    assert opened.journal.statistics().pending_bytes == 0
+    opened.journal.close()
+
+
+def _until(condition) -> None:  # type: ignore[no-untyped-def]
+    """Spin on another thread until a state of the writer thread is there (bounded)."""
+    for _ in range(10_000_000):
+        if condition():
+            return
+    raise AssertionError("the writer never came")
+
+
+async def test_append_wakes_the_writer_once_a_turn(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    for number in range(1, 11):
+        opened.put(payload(number))
+    await opened.durable(10)
+    assert opened.wakes == [10]
+    opened.journal.close()
+
+
+async def test_rotation_keeps_order_and_cuts_the_full_segment(tmp_path: Path) -> None:
+    count = 1_000
+    opened = Opened(tmp_path)
+    for number in range(1, count + 1):
+        opened.put(payload(number, 100))
+    await opened.durable(count)
+    for number in range(count + 1, count + 200):
+        await opened.durable(opened.put(payload(number, 100)))
+    opened.journal.close()
+    assert stored(tmp_path) == [(n, payload(n, 100)) for n in range(1, count + 200)]
+    per_segment = (SEGMENT_BYTES - HEADER_BYTES) // (RECORD_BYTES + 100)
+    sizes = [path.stat().st_size for path in sorted(tmp_path.glob("journal-*.seg"))]
+    assert sizes[0] == HEADER_BYTES + per_segment * (RECORD_BYTES + 100)
+    assert len(sizes) >= count // per_segment
+
+
+async def test_a_record_may_fill_a_segment(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    whole = SEGMENT_BYTES - HEADER_BYTES - RECORD_BYTES
+    for size in (whole, 1, whole, whole):
+        opened.put(b"y" * size)
+    await opened.durable(4)
+    opened.journal.close()
+    assert [len(data) for _, data in stored(tmp_path)] == [whole, 1, whole, whole]
+
+
+async def test_every_start_has_a_higher_epoch_and_goes_on_behind_the_last(tmp_path: Path) -> None:
+    for start in range(1, 4):
+        opened = Opened(tmp_path)
+        assert opened.journal.epoch == start
+        assert opened.journal.durable_seq == start - 1
+        await opened.durable(opened.put(payload(start)))
+        opened.journal.close()
+    assert stored(tmp_path) == [(n, payload(n)) for n in (1, 2, 3)]
+    (tmp_path / "epoch").unlink()
+    opened = Opened(tmp_path)
+    assert opened.journal.epoch == 4
+    opened.journal.close()
+
+
+async def test_close_writes_what_is_pending(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    for number in range(1, 300):
+        opened.put(payload(number))
+    opened.journal.close()
+    assert stored(tmp_path)[-1] == (299, payload(299))
+
+
+async def test_a_second_process_is_refused(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    with pytest.raises(StorageFailed, match="in use"):
+        Opened(tmp_path)
+    opened.journal.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+async def test_a_failed_write_acknowledges_nothing_and_is_told_once(
+    tmp_path: Path, number: int
+) -> None:
+    disk = FaultyDisk()
+    opened = Opened(tmp_path, disk=disk)
+    await opened.durable(opened.put(payload(1)))
+    disk.fail_with(number, torn_bytes=RECORD_BYTES + 50)
+    opened.put(payload(2))
+    opened.put(payload(3))
+    assert os.strerror(number) in await opened.failed()
+    writes = disk.writes
+    disk.error = 0
+    opened.put(payload(4))
+    await asyncio.sleep(0)
+    opened.journal.close()
+    assert disk.writes == writes, "a file that failed is never written again"
+    assert len(opened.reasons) == 1
+    assert opened.wakes == [1]
+    assert stored(tmp_path) == [(1, payload(1))]
+    again = Opened(tmp_path)
+    assert again.journal.next_seq == 3, "record 2 was whole, though nobody was told"
+    again.journal.close()
+
+
+async def test_a_full_buffer_fails_the_journal(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    opened = Opened(tmp_path, disk=disk, pending_bytes_max=1_000)
+    disk.gate.clear()
+    while not opened.journal.failed:
+        opened.put(payload(1))
+    disk.gate.set()
+    assert "1000 bytes wait" in await opened.failed()
+    opened.journal.close()
+
+
+async def test_no_room_for_the_spare_shows_before_it_hurts(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    opened = Opened(tmp_path, disk=disk)
+    disk.create_error = errno.ENOSPC
+    while not opened.journal.statistics().spare_failed:
+        await opened.durable(opened.put(payload(1, 500)))
+    assert not opened.journal.failed
+    while not opened.reasons:
+        opened.put(payload(1, 500))
+        await asyncio.sleep(0)
+    assert os.strerror(errno.ENOSPC) in opened.reasons[0]
+    opened.journal.close()
+
+
+async def test_a_stale_process_is_fenced(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    mark = MarkFile(OsDisk(), tmp_path)
+    mark.fence(opened.journal.epoch + 1)
+    opened.put(payload(1))
+    assert "fenced by 2" in await opened.failed()
+    assert opened.wakes == []
+    mark.close()
+    opened.journal.close()
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from storage.journal import Journal
+
+async def main():
+    loop = asyncio.get_running_loop()
+    journal = Journal.open(Path(sys.argv[1]), worker=0, loop=loop, segment_bytes=65536,
+                           on_durable=lambda seq: print(seq, flush=True), on_failed=print)
+    while True:
+        while journal.next_seq - journal.durable_seq < 20:
+            journal.append(journal.next_seq, 7, b"%d" % journal.next_seq)
+        await asyncio.sleep(0)
+
+asyncio.run(main())
+"""
+
+
+async def test_what_a_killed_process_acknowledged_is_there(tmp_path: Path) -> None:
+    acknowledged = 0
+    for _ in range(3):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", WRITER, str(tmp_path), stdout=asyncio.subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        )
+        assert child.stdout is not None
+        for _ in range(200):
+            acknowledged = int(await child.stdout.readline())
+        child.send_signal(signal.SIGKILL)
+        rest = await child.stdout.read()
+        await child.wait()
+        if whole := rest.rpartition(b"\n")[0].split():
+            acknowledged = int(whole[-1])
+        found = stored(tmp_path, whole=True)
+        assert [seq for seq, _ in found] == list(range(1, len(found) + 1))
+        assert all(data == b"%d" % seq for seq, data in found)
+        assert len(found) >= acknowledged > 0
+    opened = Opened(tmp_path)
+    assert isinstance(opened.journal, Journal)
+    assert opened.journal.epoch == 4
+    assert opened.journal.next_seq > acknowledged
+    opened.journal.close()
+
+
+async def test_reading_from_a_sequence(tmp_path: Path) -> None:
+    await write_journal(tmp_path, 300)
+    for start in (1, 2, 150, 300, 301):
+        reader = JournalReader(tmp_path, start)
+        assert [entry.seq for entry in reader] == list(range(start, 301))
+        reader.close()
