@@ -103,7 +103,9 @@ class LegAnswered(Notice, frozen=True, gc=False):
 
 class LegFailed(Notice, frozen=True, gc=False):
     """Our INVITE ended without an answer. status: final status, 408 for a time-out, 503 for a
-    transport failure. retry_after_s: −1 when the response had none."""
+    transport failure, 500 for a fault of ours; 2xx with CANCELED when an answer came after our
+    Cancel (it was acknowledged and the BYE is out). reason: value of a Reason header (RFC 3326).
+    retry_after_s: −1 when the response had none."""
 
     status: int
     cause: Cause
@@ -121,6 +123,15 @@ class LegEnded(Notice, frozen=True, gc=False):
 
     by: By
     reason: bytes = b""
+
+
+class Renegotiated(Notice, frozen=True, gc=False):
+    """Our own re-INVITE (Renegotiate) ended; a 2xx was acknowledged already. status: 491 also
+    when an INVITE of either side was under way and ours was not sent, 408 for a time-out."""
+
+    status: int
+    body: bytes = b""
+    content_type: bytes = b""
 
 
 class AnswerSent(Notice, frozen=True, gc=False):
@@ -162,18 +173,21 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 class Reject(Struct, frozen=True, gc=False):
-    """Send a final 300–699 to the caller. retry_after_s ≥ 0 adds Retry-After."""
+    """Send a final 300–699 to the caller. reason: value of a Reason header or b"".
+    retry_after_s ≥ 0 adds Retry-After. once: send one datagram and keep nothing, for a source
+    that is not known (no retransmission toward a forged address; RFC 3261 §8.2.7)."""
 
     leg: int
     status: int
     reason: bytes = b""
     retry_after_s: int = -1
+    once: bool = False
 
 
 class Dial(Struct, frozen=True, gc=False, kw_only=True):
     """Send a new INVITE with a fresh Call-ID, tags and Via. leg: odd, never used before.
 
-    uri: Request-URI, to_uri: URI of To (as a rule the same). from_user, from_display: our From,
+    uri: Request-URI, to_uri: URI of To, b"" if the same. from_user, from_display: our From,
     host is the flow's local address; from_uri, when given, replaces both. asserted: value of
     P-Asserted-Identity or b"". extra: further header lines as (name, value) pairs.
     max_forwards: what the INVITE carries. parent: the caller's leg, or 0: its Call-ID is never
@@ -192,6 +206,7 @@ class Dial(Struct, frozen=True, gc=False, kw_only=True):
     body: bytes = b""
     content_type: bytes = b""
     parent: int = 0
+    to_uri: bytes = b""
 
 
 class Cancel(Struct, frozen=True, gc=False):
@@ -211,10 +226,22 @@ class Hangup(Struct, frozen=True, gc=False):
 
 
 class Join(Struct, frozen=True, gc=False):
-    """From now on b2bua relays re-INVITE, INFO, OPTIONS and BYE between the two legs."""
+    """From now on b2bua relays re-INVITE, INFO, OPTIONS and BYE between the two legs.
+
+    The caller's leg may still be unanswered: then a BYE of the buyer ends it once it has been
+    answered and acknowledged. Never undone; either leg's end ends the other."""
 
     a: int
     b: int
+
+
+class Renegotiate(Struct, frozen=True, gc=False):
+    """Send a re-INVITE of our own on an established leg (hold, new media). An empty body asks
+    for an offer; the ACK then repeats the session description that we sent last."""
+
+    leg: int
+    body: bytes = b""
+    content_type: bytes = b""
 
 
 class Admit(Struct, frozen=True, gc=False):
@@ -231,4 +258,6 @@ class FlowLost(Struct, frozen=True, gc=False):
     reason: str = ""
 
 
-Command = Trying | Ring | Answer | Reject | Dial | Cancel | Hangup | Join | Admit | FlowLost
+Command = (
+    Trying | Ring | Answer | Reject | Dial | Cancel | Hangup | Join | Renegotiate | Admit | FlowLost
+)

@@ -1,0 +1,91 @@
+"""Commands of the desk, each to the part that carries it out.
+
+A leg that is gone makes a command late, not wrong: notice and command cross. What the state of
+a leg that is there does not allow is a LocalProtocolError.
+"""
+
+from sip import b2bua, ending, expiry, uac, uas
+from sip.admission import Admission
+from sip.core import Core
+from sip.counters import LATE_COMMANDS
+from sip.leg import CALLING, ENDING, ESTABLISHED, OFFERED, Leg
+from sip.signals import (
+    Admit,
+    Answer,
+    By,
+    Cancel,
+    Command,
+    Dial,
+    FlowLost,
+    Hangup,
+    Join,
+    Reject,
+    Renegotiate,
+    Ring,
+    Trying,
+)
+from vocabulary.errors import LocalProtocolError
+
+
+def carry_out(core: Core, admission: Admission, command: Command, now_ns: int) -> None:
+    """Do what a command says. Raises LocalProtocolError as above."""
+    if isinstance(command, Dial):
+        uac.dial(core, command, now_ns)
+    elif isinstance(command, Join):
+        a = core.legs.get(command.a)
+        b = core.legs.get(command.b)
+        if a is None or b is None or a.state == ENDING or b.state == ENDING:
+            core.count(LATE_COMMANDS)
+        else:
+            b2bua.join(core, a, b)
+    elif isinstance(command, Admit):
+        admission.is_open = command.open
+        admission.retry_after_s = command.retry_after_s
+    elif isinstance(command, FlowLost):
+        expiry.flow_lost(core, command.flow, now_ns)
+    else:
+        leg = core.legs.get(command.leg)
+        if leg is None or leg.state == ENDING:
+            core.count(LATE_COMMANDS)
+            return
+        core.current = leg
+        for_leg(core, leg, command, now_ns)
+
+
+def for_leg(
+    core: Core,
+    leg: Leg,
+    command: Trying | Ring | Answer | Reject | Cancel | Hangup | Renegotiate,
+    now_ns: int,
+) -> None:
+    """Carry out a command about one leg that is alive."""
+    if isinstance(command, Ring):
+        uas.ring(
+            core, leg, command.status, command.attempt, command.body, command.content_type, now_ns
+        )
+    elif isinstance(command, Answer):
+        uas.answer(core, leg, command.attempt, command.body, command.content_type, now_ns)
+    elif isinstance(command, Trying):
+        uas.trying(core, leg, now_ns)
+    elif isinstance(command, Reject):
+        uas.reject(core, leg, command, now_ns)
+    elif isinstance(command, Cancel):
+        canceled(core, leg, command.reason, now_ns)
+    elif isinstance(command, Hangup):
+        hung_up(core, leg, command.reason, now_ns)
+    else:
+        b2bua.renegotiate(core, leg, command, now_ns)
+
+
+def canceled(core: Core, leg: Leg, reason: bytes, now_ns: int) -> None:
+    """Cancel: CANCEL while it is dialled; BYE if the answer came in the same turn."""
+    if leg.state != CALLING and (leg.state != ESTABLISHED or leg.incoming):
+        raise LocalProtocolError("Cancel: the leg was not dialled by us")
+    ending.hang_up(core, leg, By.LOCAL, reason, now_ns)
+
+
+def hung_up(core: Core, leg: Leg, reason: bytes, now_ns: int) -> None:
+    """Hangup: BYE, for a leg still being dialled CANCEL."""
+    if leg.state == OFFERED:
+        raise LocalProtocolError("Hangup: the caller has no final response yet, use Reject")
+    ending.hang_up(core, leg, By.LOCAL, reason, now_ns)

@@ -1,0 +1,10 @@
+from sip.timers cimport Lanes
+from sip.transaction cimport Timing, Transaction
+
+
+cdef class ServerTransaction(Transaction):
+    cdef public bytes key
+    cdef public bytes merge_key
+    cdef public bytes response
+
+    cpdef int answer(self, int status, Lanes lanes, Timing timing, long long now_ns) except? -2
