@@ -109,9 +109,17 @@ def _clash(bound: str, wanted: str) -> bool:
 
 def _holds(folder: Path, links: set[str]) -> bool:
     try:
-        return any(os.readlink(entry) in links for entry in os.scandir(folder))
+        descriptors = os.listdir(folder)
     except OSError:  # another user's, or it ended meanwhile
         return False
+    return any(_target(folder / descriptor) in links for descriptor in descriptors)
+
+
+def _target(entry: Path) -> str:
+    try:
+        return os.readlink(entry)
+    except OSError:  # closed meanwhile
+        return ""
 
 
 def _command_of(folder: Path) -> str:

@@ -154,49 +154,56 @@ def _count(text: str) -> int:
 
 
 def _run(args: Namespace) -> int:
-    from dce.supervisor import run
-
     config = config_of(args)
+    from dce.server import run
+
     return run(config, child_arguments(args, config))
 
 
 def _demo(args: Namespace) -> int:
+    config_of(args)  # a wrong setting ends here, before anything starts
     from dce.demo import main
 
     return int(main(args))
 
 
 def _check(args: Namespace) -> int:
+    config = config_of(args)
     from dce.check import check
 
-    return check(config_of(args))
+    return check(config)
 
 
 def _migrate(args: Namespace) -> int:
+    config = config_of(args)
     from dce.cli_database import migrate
 
-    return migrate(config_of(args), args.way, args.steps)
+    return migrate(config, args.way, args.steps)
 
 
 def _call_show(args: Namespace) -> int:
+    config = config_of(args)
     from dce.cli_database import show_call
 
-    return show_call(config_of(args), args.id, as_json=args.json)
+    return show_call(config, args.id, as_json=args.json)
 
 
 def _plan_apply(args: Namespace) -> int:
+    config = config_of(args)
     from dce.cli_database import apply_plan_file
 
-    return apply_plan_file(config_of(args), args.file)
+    return apply_plan_file(config, args.file)
 
 
 def _admin_create(args: Namespace) -> int:
+    config = config_of(args)
     from dce.cli_database import create_token
 
-    return create_token(config_of(args), args.name)
+    return create_token(config, args.name)
 
 
 def _worker(args: Namespace) -> int:
+    config = config_of(args)
     from dce.worker import run_worker
 
-    return run_worker(args.kind, config_of(args))
+    return run_worker(args.kind, config)

@@ -97,7 +97,7 @@ class LinkServer:
         finally:
             os.umask(mask)
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Stop listening, end every connection, remove the socket."""
         if self._server is None:
             return
@@ -124,7 +124,7 @@ class LinkServer:
         except (FrameInvalid, asyncio.IncompleteReadError, ConnectionError) as error:
             log.warning("link: connection ended: %s", error)
         except asyncio.CancelledError:
-            pass  # close() ends us; the streams' own callback would log a cancellation
+            pass  # stop() ends us; the streams' own callback would log a cancellation
         finally:
             for answer in answers:
                 answer.cancel()

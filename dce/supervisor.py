@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from dce.child import PARENT, READY_FD, READY_LINE
 from vocabulary.errors import ExchangeError
@@ -59,7 +60,7 @@ class Child:
         with os.fdopen(reading, "rb", buffering=0) as pipe:
             line = await self._first_line(pipe, ready_s)
         if line != READY_LINE:
-            await self._process.wait()
+            await self.stop()
             raise ChildDied(f"{self.describe()} before it was ready")
 
     async def _first_line(self, pipe: object, ready_s: float) -> bytes:
@@ -85,7 +86,8 @@ class Child:
         """SIGTERM, and SIGKILL after stop_s. Does nothing if it has ended."""
         if self._process is None or self._process.returncode is not None:
             return
-        self._process.terminate()
+        with suppress(ProcessLookupError):
+            self._process.terminate()
         try:
             async with asyncio.timeout(stop_s):
                 await self._process.wait()
@@ -118,6 +120,7 @@ class Supervisor:
         self._drain = drain
         self._start_s = start_s
         self._stop_s = stop_s
+        self.all_ready = asyncio.Event()  # every child serves
         self._told = asyncio.Event()
         self._hurried = asyncio.Event()
         self._watching: dict[asyncio.Task[int], Child] = {}
@@ -149,6 +152,7 @@ class Supervisor:
                 return False
             self._watching[asyncio.create_task(child.wait())] = child
             log.info("%s is ready, pid %d", child.name, child.pid)
+        self.all_ready.set()
         return True
 
     async def _until_told(self) -> None:
