@@ -108,6 +108,7 @@ journal_pending_bytes_max = 64 * 1_048_576
 checkpoint_every_ns = 10 * NS_PER_S
 checkpoint_every_records = 100_000
 heartbeat_ns = NS_PER_S
+journal_sync_gap_ns = 2 * NS_PER_MS  # between the starts of two syncs; none while calls are few
 settlement_keys_max = 5_000_000
 idempotency_keys_max = 1_000_000
 

@@ -18,6 +18,7 @@ class Opened:
         self.reasons: list[str] = []
         self._changed = asyncio.Event()
         options.setdefault("segment_bytes", SEGMENT_BYTES)
+        options.setdefault("sync_gap_ns", 0)
         self.journal = Journal.open(
             directory, worker=0, loop=self._loop, on_durable=self._on_durable,
             on_failed=self._on_failed, **options,
