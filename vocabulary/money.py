@@ -23,7 +23,7 @@ def parse_micros(text: str) -> int:
     """
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     whole, dot, part = digits.partition(".")
-    if not (whole.isascii() and whole.isdigit()) or (dot and not (part.isascii() and part.isdigit())):
+    if not _digits(whole) or (dot and not _digits(part)):
         raise ValueError(f"expected an amount such as 12.50, got {text!r}")
     if len(part) > 6:
         raise ValueError(f"at most six decimals, got {text!r}")
@@ -31,6 +31,10 @@ def parse_micros(text: str) -> int:
     if micros > limits.money_micros_max:
         raise ValueError(f"amount above {limits.money_micros_max // MICROS_PER_UNIT}: {text!r}")
     return sign * micros
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def format_micros(micros: int) -> str:

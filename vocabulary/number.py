@@ -61,7 +61,7 @@ def _national(text: str, rule: DialRule) -> str:
 
 
 def format_outward(e164: str, form: str, prefix: str = "") -> str:
-    """A number as a gateway wants it: form "e164" (+1…), "digits" (1…) or "prefix" (prefix + 1…)."""
+    """A number as a gateway wants it: "e164" (+1…), "digits" (1…) or "prefix" (prefix + 1…)."""
     assert e164.startswith("+")
     if form == "e164":
         return e164

@@ -1,0 +1,55 @@
+"""What the desk hears from outside the calls: disk, clock, addresses and plans. Values only."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from sip.signals import Flow
+
+
+class Durable(Struct, frozen=True, gc=False):
+    """Every fact up to and including seq is on disk."""
+
+    seq: int
+
+
+class JournalFailed(Struct, frozen=True, gc=False):
+    """The journal takes no more facts; calls that wait for it get 500, new ones 503."""
+
+    reason: str
+
+
+class ClockChanged(Struct, frozen=True, gc=False):
+    """Wall time is now_ns + offset_ns; sent on a change over 1 ms."""
+
+    offset_ns: int
+
+
+class AddressesChanged(Struct, frozen=True):
+    """A gateway's host was resolved anew. flows is empty when it cannot be resolved.
+
+    gateway: (transport, host, port) as the plan names it.
+    """
+
+    gateway: tuple[str, str, int]
+    flows: tuple[Flow, ...]
+
+
+class SwapPlan(Struct, frozen=True):
+    """Route calls by this plan from now on.
+
+    plan: routing.plan.Plan. bids: auction.bid.BidTerms of every standing bid the plan names;
+    what differs from the book is journaled as deltas. digest: of the plan file.
+    """
+
+    plan: Any
+    bids: tuple[Any, ...]
+    digest: bytes
+
+
+class StopAdmission(Struct, frozen=True, gc=False):
+    """Take no new calls (drain); running calls go on."""
+
+
+class Beat(Struct, frozen=True, gc=False):
+    """One second passed: emit the heartbeat that stands for all live calls."""
