@@ -9,18 +9,24 @@ A listener's index in the list it was opened from is the `listener` of its Flows
 """
 
 import asyncio
+import resource
+import socket
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from sip.edge import stream, udp
 from sip.edge.address import WILDCARDS, LocalAddress, literal, route_source, split_host_port
 from sip.edge.port_owner import bind_error
-from sip.edge.udp import Udp, UdpListener, bind, granted_bytes
+from sip.edge.stream import StreamLimits, Streams
+from sip.edge.udp import Udp, UdpListener
 from sip.signals import Flow
 from vocabulary.errors import CommandRefused, ConfigError
-from vocabulary.limits import udp_receive_buffer_bytes
+from vocabulary.limits import stream_connections_max, udp_receive_buffer_bytes
 
 DEFAULT_PORT = 5060
+DEFAULT_LIMITS = StreamLimits()
+FILES_BESIDE = 256  # open files that are not connections: journal, link, listeners, libraries
 
 
 class ListenSpec(Struct, frozen=True):
@@ -62,6 +68,7 @@ class Sockets:
         on_batch: Callable[[list[object]], None],
         on_lost: Callable[[Flow, str], None],
         loop: asyncio.AbstractEventLoop,
+        stream_limits: StreamLimits,
     ) -> None:
         self.warnings: list[str] = []
         self._on_batch = on_batch
@@ -70,7 +77,8 @@ class Sockets:
         self._locals: dict[int, LocalAddress] = {}
         self._bound: list[tuple[str, str, int]] = []
         self._udp: list[UdpListener] = []
-        self._granted_bytes = 0
+        self._streams = Streams(on_batch, on_lost, loop, stream_limits)
+        self._granted_bytes = udp_receive_buffer_bytes
 
     @classmethod
     async def open(
@@ -81,16 +89,20 @@ class Sockets:
         on_lost: Callable[[Flow, str], None],
         loop: asyncio.AbstractEventLoop,
         make_udp: Callable[..., Udp] | None = None,
+        stream_limits: StreamLimits = DEFAULT_LIMITS,
     ) -> "Sockets":
         """Bind every listener, or none: ConfigError names the setting and the port's owner.
 
         advertise: `sip.advertise`, host or host:port told to every peer instead of our own
         address, or "". make_udp: a UDP implementation; the fastest that is built by default.
         """
-        sockets = cls(on_batch, on_lost, loop)
+        sockets = cls(on_batch, on_lost, loop, stream_limits)
         try:
             for index, spec in enumerate(listen):
-                sockets._open_udp(index, spec, advertise, make_udp)
+                if spec.transport == "UDP":
+                    sockets._open_udp(index, spec, advertise, make_udp)
+                else:
+                    await sockets._open_tcp(index, spec, advertise)
         except BaseException:
             sockets.close()
             raise
@@ -99,22 +111,41 @@ class Sockets:
     def _open_udp(
         self, index: int, spec: ListenSpec, advertise: str, make: Callable[..., Udp] | None
     ) -> None:
-        try:
-            sock = bind(spec.host, spec.port)
-        except OSError as error:
-            raise bind_error(spec.key, spec.transport, spec.host, spec.port, error) from error
-        port = sock.getsockname()[1]
-        self._granted(spec.key, granted_bytes(sock))
-        local = self._locals[index] = LocalAddress(spec.host, port, advertise)
-        self._bound.append((spec.transport, spec.host, port))
+        sock = _bound_socket(udp.bind, spec)
+        local = self._told(index, spec, sock, advertise)
+        granted = udp.granted_bytes(sock)
+        self._granted_bytes = min(self._granted_bytes, granted)
+        self._warn(buffer_warning(spec.key, granted))
         self._udp.append(
             UdpListener(sock, index, local, self._on_batch, self._on_lost, self._loop, make)
         )
 
-    def _granted(self, key: str, granted: int) -> None:
-        self._granted_bytes = granted
-        text = buffer_warning(key, granted)
-        if text:
+    async def _open_tcp(self, index: int, spec: ListenSpec, advertise: str) -> None:
+        sock = _bound_socket(stream.bind, spec)
+        local = self._told(index, spec, sock, advertise)
+        try:
+            await self._streams.listen(index, sock, local)
+        except OSError as error:  # another socket of this port listens already
+            sock.close()
+            raise bind_error(spec.key, spec.transport, spec.host, spec.port, error) from error
+        self._warn(files_warning(raise_files_max()))
+
+    def _told(
+        self, index: int, spec: ListenSpec, sock: socket.socket, advertise: str
+    ) -> LocalAddress:
+        """Note a bound socket and what it tells its peers; closes it on a wrong setting."""
+        port = sock.getsockname()[1]
+        try:
+            local = LocalAddress(spec.host, port, advertise)
+        except ConfigError:
+            sock.close()
+            raise
+        self._locals[index] = local
+        self._bound.append((spec.transport, spec.host, port))
+        return local
+
+    def _warn(self, text: str) -> None:
+        if text and text not in self.warnings:
             self.warnings.append(text)
 
     def addresses(self) -> list[tuple[str, str, int]]:
@@ -168,31 +199,66 @@ class Sockets:
             rest = listener.udp.send(rest)
             if not rest:
                 return
-        for flow in rest[::2]:
+        for flow in self._streams.send(rest)[::2]:
             assert isinstance(flow, Flow)
-            self._loop.call_soon(self._on_lost, flow, "no such listener")
+            self._streams.lose(flow, "no such listener")
 
     def statistics(self) -> dict[str, int]:
         """Counters since the start, and the receive buffer granted (smallest last)."""
-        udp = [listener.udp for listener in self._udp]
+        udps = [listener.udp for listener in self._udp]
         return {
-            "datagrams_in": sum(each.received for each in udp),
-            "datagrams_out": sum(each.sent for each in udp),
-            "datagram_bytes_in": sum(each.received_bytes for each in udp),
-            "datagram_bytes_out": sum(each.sent_bytes for each in udp),
-            "send_again": sum(each.again for each in udp),
-            "send_failed": sum(each.failed for each in udp),
+            "datagrams_in": sum(each.received for each in udps),
+            "datagrams_out": sum(each.sent for each in udps),
+            "datagram_bytes_in": sum(each.received_bytes for each in udps),
+            "datagram_bytes_out": sum(each.sent_bytes for each in udps),
+            "send_again": sum(each.again for each in udps),
+            "send_failed": sum(each.failed for each in udps),
             "send_refused": sum(listener.refused for listener in self._udp),
-            "flows_cached": sum(each.flows_cached() for each in udp),
+            **self._streams.statistics(),
+            "flows_cached": sum(each.flows_cached() for each in udps),
             "receive_buffer_bytes": self._granted_bytes,
             "receive_buffer_asked_bytes": udp_receive_buffer_bytes,
         }
 
     def close(self) -> None:
-        """Close every socket; nothing is called back afterwards."""
+        """Close every socket; nothing is called back afterwards.
+
+        Bytes queued on connections still leave while the loop runs: see `wait_closed`.
+        """
         for listener in self._udp:
             listener.close()
-        self._udp.clear()
+        self._streams.close()
+
+    async def wait_closed(self) -> None:
+        """After `close`: wait for queued bytes to leave, at most a second a connection."""
+        await self._streams.wait_closed()
+
+
+def _bound_socket(bind: Callable[[str, int], socket.socket], spec: ListenSpec) -> socket.socket:
+    try:
+        return bind(spec.host, spec.port)
+    except OSError as error:
+        raise bind_error(spec.key, spec.transport, spec.host, spec.port, error) from error
+
+
+def raise_files_max(wanted: int = stream_connections_max + FILES_BESIDE) -> int:
+    """Raise this process's soft limit of open files to what is wanted, as far as the hard one
+    allows; the soft limit now in force."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else soft
+
+
+def files_warning(files: int) -> str:
+    """What to tell the operator about a limit of open files; "" when connections fit in."""
+    if files >= stream_connections_max + FILES_BESIDE:
+        return ""
+    return (
+        f"sip.listen: {files} open files allowed, {stream_connections_max} connections planned: "
+        "raise the hard limit (ulimit -Hn, LimitNOFILE)"
+    )
 
 
 def buffer_warning(key: str, granted: int, asked: int = udp_receive_buffer_bytes) -> str:

@@ -1,18 +1,31 @@
 """Sockets that close themselves after the test."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from sip.edge.driver import ListenSpec, Sockets
+from sip.edge.driver import DEFAULT_LIMITS, ListenSpec, Sockets
+from sip.edge.stream import StreamLimits
 from sip.edge.udp import Udp
 
 from .wires import Heard, Opened
 
 
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Every test of the edge runs on both loops: the server uses uvloop where it is there."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+        "asyncio": asyncio.new_event_loop
+    }
+    try:
+        import uvloop
+    except ImportError:
+        return factories
+    return {**factories, "uvloop": uvloop.new_event_loop}
+
+
 @pytest.fixture
-def opened() -> Iterator[Opened]:
+async def opened() -> AsyncIterator[Opened]:
     """A function that opens Sockets; see wires.Opened."""
     held: list[Sockets] = []
 
@@ -21,6 +34,7 @@ def opened() -> Iterator[Opened]:
         *listen: str,
         advertise: str = "",
         make: Callable[..., Udp] | None = None,
+        bounds: StreamLimits = DEFAULT_LIMITS,
     ) -> Sockets:
         specs = []
         for text in listen:
@@ -28,7 +42,7 @@ def opened() -> Iterator[Opened]:
             specs.append(ListenSpec(transport.upper(), host, 0, "sip.listen"))
         loop = asyncio.get_running_loop()
         sockets = await Sockets.open(
-            specs, advertise, heard.on_batch, heard.on_lost, loop, make
+            specs, advertise, heard.on_batch, heard.on_lost, loop, make, bounds
         )
         held.append(sockets)
         return sockets
@@ -36,3 +50,4 @@ def opened() -> Iterator[Opened]:
     yield open_sockets
     for sockets in held:
         sockets.close()
+        await sockets.wait_closed()

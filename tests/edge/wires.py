@@ -5,7 +5,8 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from sip.edge.driver import Sockets
+from sip.edge.driver import DEFAULT_LIMITS, Sockets
+from sip.edge.stream import StreamLimits
 from sip.edge.udp import PlainUdp, Udp, chosen
 from sip.signals import Flow
 
@@ -51,6 +52,7 @@ class Opened(Protocol):
         *listen: str,
         advertise: str = "",
         make: Callable[..., Udp] | None = None,
+        bounds: StreamLimits = DEFAULT_LIMITS,
     ) -> Sockets:
         """Open on ports the kernel chooses."""
 
