@@ -192,15 +192,15 @@ def request_line(message: Message, p: bytes, i: int, end: int) -> None:
     message.uri_at = i + 1
     message.uri_end = version_at - 1 if version_at > i + 1 else i + 1
     if not is_version_2(p, version_at, last):
-        message.fault = check.BAD_VERSION
+        check.blame(message, check.BAD_VERSION)
     elif last != end:
-        message.fault = check.BAD_REQUEST_LINE
+        check.blame(message, check.BAD_REQUEST_LINE)
     else:
-        message.fault = request_uri_fault(message, p)
+        check.blame(message, request_uri_fault(message, p))
 
 
 def request_uri_fault(message: Message, p: bytes) -> int:
-    """Fault of the Request-URI: octets, scheme, and for sip and sips host, port, no headers.
+    """Fault of the Request-URI, 0 if none: octets, scheme, and for sip and sips host, port, no headers.
 
     RFC 3261 §19.1.1: a Request-URI has no headers; RFC 4475 §3.1.2.11.
     """
