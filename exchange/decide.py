@@ -21,7 +21,7 @@ from vocabulary.limits import NS_PER_S
 
 if TYPE_CHECKING:
     from exchange.desk import Desk
-    from routing.plan import Campaign, NumberEntry
+    from routing.plan_objects import Campaign, NumberEntry
 
 PAYOUTS = {"none": PayoutKind.NONE, "fixed": PayoutKind.FIXED, "share": PayoutKind.SHARE}
 ATTESTATION_UNKNOWN = 0

@@ -108,6 +108,7 @@ def _dial_gateway(desk: Desk, call: Call, now_ns: int) -> bool:
 def _dial(desk: Desk, call: Call, target_id: str, flow: Flow, now_ns: int) -> None:
     """Emit the Dial of the attempt in hand; its leg now owns the concurrency unit."""
     leg = desk.next_leg()
+    desk.legs.pop(call.b_leg, None)  # an earlier leg ends on its own and concerns no call
     call.b_leg = leg
     call.attempt_no += 1
     call.invited_ns = now_ns
@@ -168,7 +169,7 @@ def attempt_failed(
     desk: Desk, call: Call, notice: LegFailed, now_ns: int
 ) -> None:
     """The dialled leg ended without an answer: note it, try what its class says."""
-    if not call.advance(FAILED):
+    if notice.leg != call.b_leg or not call.advance(FAILED):
         desk.count("ignored")
         return
     desk.lanes.cancel(call.timer)

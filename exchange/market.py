@@ -54,7 +54,7 @@ class Market:
         self.book = Book()
         self.engine = Engine()
         self.balances = Balances()
-        self.strategies: dict[str, Any] = strategies.make_all()
+        self.strategies: dict[str, Any] = strategies.make_strategies()
         self.matched = array("i", bytes(4 * limits.candidates_max))
         self.verdicts = array("B")
         self.zone_hours = array("i")
@@ -156,7 +156,7 @@ class Market:
         slot = self.book.slot_of(entry.bid_id)
         if target is None or slot < 0 or not self._stands(target, wall_s):
             return None
-        if self.book.budget_left_micros(slot) < entry.price_micros:
+        if 0 <= self.book.budget_left_micros(slot) < entry.price_micros:
             return None
         owners = (target_owner(target.slot),)
         if self.caps.acquire(owners):

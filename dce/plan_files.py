@@ -1,0 +1,55 @@
+"""Compiled plans on disk: NNNNNN.plan, NNNNNN.bids, and `current`, which names one of them.
+
+The api process writes them, the signal worker reads them: at a swap, and at its start.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from auction.bid import BidTerms
+from dce.folders import write_durably
+from routing.plan_file import PlanFile, decode_bids, decode_plan, digest
+
+CURRENT_NAME = "current"
+
+
+def plan_path(plans_dir: Path, version: int) -> Path:
+    """Compiled plan of a version."""
+    return plans_dir / f"{version:06d}.plan"
+
+
+def bids_path(plans_dir: Path, version: int) -> Path:
+    """Standing bids that came with a version."""
+    return plans_dir / f"{version:06d}.bids"
+
+
+def write_current(plans_dir: Path, version: int) -> None:
+    """Name the plan that the next start takes. Durable on return."""
+    write_durably(plans_dir / CURRENT_NAME, f"{version}\n".encode())
+
+
+def read_current(plans_dir: Path) -> int:
+    """Version of the plan in force, 0 if there never was one. Raises ValueError on other text."""
+    try:
+        return int((plans_dir / CURRENT_NAME).read_text())
+    except FileNotFoundError:
+        return 0
+
+
+def read_plan(path: Path) -> tuple[PlanFile, bytes]:
+    """A compiled plan and its digest. Raises PlanRefused for a damaged file, OSError."""
+    data = path.read_bytes()
+    return decode_plan(data), digest(data)
+
+
+def read_bids(path: Path) -> Iterator[list[BidTerms]]:
+    """The bids of a file in chunks. Raises PlanRefused for a damaged file, OSError."""
+    for chunk in decode_bids(path.read_bytes()):
+        yield [
+            BidTerms(
+                bid.bid_id, bid.buyer, bid.target, bid.amount_micros, bid.per, bid.currency,
+                bid.states, bid.area_codes, bid.hours, bid.verticals, bid.attestation,
+                bid.budget_micros, bid.expires_s, bid.quality_ppm, bid.active,
+            )
+            for bid in chunk
+        ]

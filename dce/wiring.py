@@ -1,0 +1,258 @@
+"""The one place where cores and edges are joined: one signal worker from its configuration.
+
+```
+Sockets ──batch──► Pump ──► Endpoint ◄──► Desk ──facts──► encode, seal ──► Journal
+   ▲                 │                      ▲                                 │
+   └──────sends──────┘                      └────────── Durable(seq) ◄────────┘
+Resolver ──AddressesChanged──► Desk         LinkServer ──► SignalLink ──► Desk.perform
+```
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from auction.bid import BidTerms
+from dce import plan_files
+from dce.clock import EngineClock
+from dce.config import Config
+from dce.folders import secret_file
+from dce.pump import Pump
+from dce.recovery import recover
+from exchange.desk import Desk
+from exchange.market import Market
+from exchange.recover import Replay
+from exchange.signals import AddressesChanged, SwapPlan
+from routing.plan import Plan
+from routing.plan_build import build_plan, build_plan_steps
+from routing.plan_file import PlanFile
+from sip.edge.driver import Sockets, listen_spec
+from sip.edge.resolve import Resolver
+from sip.endpoint import Endpoint
+from sip.signals import Flow
+from storage.fact_types import FACT_TYPES
+from storage.journal import Journal
+from storage.sealing import open_keys
+from vocabulary import codec, facts
+from vocabulary.commands import PlanSwapped
+from vocabulary.errors import CommandRefused, ExchangeError
+from vocabulary.limits import NS_PER_MS
+
+log = logging.getLogger("dce.signal")
+
+VERSION = "0.1.0"
+PEPPER_BYTES = 32
+SLICE_S = 0.002  # how long one step of a plan swap may hold the loop
+
+
+@dataclass
+class SignalCore:
+    """The joined parts of a running signal worker."""
+
+    config: Config
+    clock: EngineClock
+    desk: Desk
+    endpoint: Endpoint
+    sockets: Sockets
+    journal: Journal
+    pump: Pump
+    resolver: Resolver
+    durable: "DurableWaits"
+
+    def bound(self) -> list[tuple[str, str, int]]:
+        """(transport, host, port) of every listener."""
+        return self.sockets.addresses()
+
+    async def apply_plan(self, plan_file: Path, bids_file: Path) -> PlanSwapped:
+        """Read, build in short steps, swap; returns once the deltas are durable."""
+        source, digest = await asyncio.to_thread(plan_files.read_plan, plan_file)
+        bids: list[BidTerms] = []
+        for chunk in await asyncio.to_thread(lambda: list(plan_files.read_bids(bids_file))):
+            bids.extend(chunk)
+        market = self.desk.market
+        plan = None
+        for plan in build_plan_steps(source, market.slots, market.plan):
+            await asyncio.sleep(0)
+        assert plan is not None
+        swapped: PlanSwapped = self.pump.perform(SwapPlan(plan, tuple(bids), digest))
+        self.watch_addresses()
+        await self.durable.wait(self.desk.seq)
+        return swapped
+
+    def watch_addresses(self) -> None:
+        """Resolve every gateway of the plan, now and whenever its record runs out."""
+        hosts: dict[str, list[tuple[str, str, int]]] = {}
+        for key in self.desk.market.gateway_keys():
+            hosts.setdefault(key[1], []).append(key)
+
+        def changed(host: str, addresses: Sequence[str], reason: str) -> None:
+            if not addresses:
+                log.warning("%s cannot be resolved: %s", host, reason)
+            for key in hosts.get(host, ()):
+                self.pump.tell(AddressesChanged(key, self._flows(key, addresses)))
+
+        self.resolver.watch(hosts, changed)
+
+    def _flows(self, key: tuple[str, str, int], addresses: Sequence[str]) -> tuple[Flow, ...]:
+        flows: list[Flow] = []
+        for address in addresses:
+            try:
+                flows.append(self.sockets.flow_to(key[0], address, key[2]))
+            except CommandRefused as refused:
+                log.warning("%s %s:%d: %s", key[0], address, key[2], refused.detail)
+        return tuple(flows)
+
+    def close(self) -> None:
+        """Close sockets first, then the journal with everything still pending."""
+        self.pump.close()
+        self.resolver.close()
+        self.sockets.close()
+        self.journal.close()
+
+
+class DurableWaits:
+    """Those who wait, outside the call path, until a sequence is on disk."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waits: list[tuple[int, asyncio.Future[None]]] = []
+        self.durable_seq = 0
+
+    async def wait(self, seq: int) -> None:
+        """Return once seq is durable. Raises CommandRefused if the journal fails first."""
+        if seq <= self.durable_seq:
+            return
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waits.append((seq, future))
+        await future
+
+    def reached(self, seq: int) -> None:
+        """Wake those up to seq."""
+        self.durable_seq = seq
+        still = []
+        for wanted, future in self._waits:
+            if wanted > seq:
+                still.append((wanted, future))
+            elif not future.done():
+                future.set_result(None)
+        self._waits = still
+
+    def failed(self, reason: str) -> None:
+        """Nobody's fact will ever be durable."""
+        waits, self._waits = self._waits, []
+        for _, future in waits:
+            if not future.done():
+                future.set_exception(
+                    CommandRefused("journal_failed", f"not written: {reason}", retry=True)
+                )
+
+
+async def wire(config: Config, loop: asyncio.AbstractEventLoop) -> SignalCore:
+    """Recover, open everything, load the last plan. Raises what the parts raise."""
+    replay = await asyncio.to_thread(recover, config.journal_dir, config.checkpoint_dir)
+    clock = EngineClock(replay.state.at_ns)
+    durable = DurableWaits(loop)
+    pumps: list[Pump] = []
+    journal = Journal.open(
+        config.journal_dir,
+        worker=0,
+        loop=loop,
+        on_durable=lambda seq: pumps[0].journal_durable(seq),
+        on_failed=lambda reason: _failed(pumps[0], durable, reason),
+        segment_bytes=config.journal.segment_mb * 1_048_576,
+    )
+    sealer = open_keys(config.keys_dir, process_epoch=journal.epoch, worker=0)
+    desk = _desk(config, replay, clock, journal)
+    endpoint = Endpoint(
+        secrets.token_bytes(32),
+        0,
+        config.sip.t1_ms * NS_PER_MS,
+        config.sip.t2_ms * NS_PER_MS,
+        config.sip.t4_ms * NS_PER_MS,
+        config.sip.calls_per_s_max,
+        config.sip.user_agent.encode(),
+    )
+    sockets = await Sockets.open(
+        [listen_spec(text, f"sip.listen[{i}]") for i, text in enumerate(config.sip.listen)],
+        config.sip.advertise,
+        lambda batch: pumps[0].batch(batch),
+        lambda flow, reason: pumps[0].flow_lost(flow, reason),
+        loop,
+    )
+    for warning in sockets.warnings:
+        log.warning("%s", warning)
+    pump = Pump(
+        loop, clock, endpoint, desk,
+        send=sockets.send, append=journal.append,
+        encode=codec.fact_encoder(sealer.seal).encode, kinds=dict(FACT_TYPES),
+    )
+    pump.on_durable = durable.reached
+    pumps.append(pump)
+    core = SignalCore(
+        config, clock, desk, endpoint, sockets, journal, pump, Resolver(loop), durable
+    )
+    _begin(core, replay)
+    return core
+
+
+def _failed(pump: Pump, durable: DurableWaits, reason: str) -> None:
+    log.error("journal failed, no new calls: %s", reason)
+    durable.failed(reason)
+    pump.journal_failed(reason)
+
+
+def _desk(config: Config, replay: Replay, clock: EngineClock, journal: Journal) -> Desk:
+    pepper_file = config.privacy.subject_key_file or config.keys_dir / "subject.key"
+    desk = Desk(
+        Market(),
+        secret=os.urandom(32),
+        pepper=secret_file(Path(pepper_file), PEPPER_BYTES),
+        next_seq=journal.next_seq,
+        offset_ns=clock.offset_ns,
+    )
+    if journal.next_seq != replay.state.seq + 1:
+        raise ExchangeError(
+            f"the journal goes on at {journal.next_seq}, the replay ended at {replay.state.seq}"
+        )
+    return desk
+
+
+def _begin(core: SignalCore, replay: Replay) -> None:
+    """The first facts of this process, the calls that the last one left, the last plan."""
+    desk = core.desk
+    now_ns = core.clock.now_ns()
+    desk.emit(
+        facts.Started(now_ns, 0, core.journal.epoch, now_ns + desk.offset_ns, VERSION)
+    )
+    desk.emit(facts.ClockSet(now_ns, desk.offset_ns))
+    closed = replay.close_open(now_ns)
+    for fact in closed:
+        replay.apply(desk.emit(fact), fact)
+    if closed:
+        log.warning("closed %d calls that the last process left open", len(closed))
+    desk.market.restore(replay.state)
+    desk.top_ups.update(replay.state.top_ups)
+    version = plan_files.read_current(core.config.plans_dir)
+    if version:
+        plan, digest, bids = _last_plan(core, version)
+        desk.perform(SwapPlan(plan, bids, digest), now_ns)
+        desk.market.recount_caps(replay.state)
+    core.pump.turn(now_ns)
+    if version:
+        core.watch_addresses()
+
+
+def _last_plan(core: SignalCore, version: int) -> tuple[Plan, bytes, tuple[BidTerms, ...]]:
+    folder = core.config.plans_dir
+    source: PlanFile
+    source, digest = plan_files.read_plan(plan_files.plan_path(folder, version))
+    bids = tuple(
+        terms
+        for chunk in plan_files.read_bids(plan_files.bids_path(folder, version))
+        for terms in chunk
+    )
+    return build_plan(source, core.desk.market.slots), digest, bids
