@@ -1,9 +1,8 @@
-# cython: boundscheck=False, wraparound=False
+# cython: boundscheck=False, wraparound=False, initializedcheck=False
 """The book of standing bids: its terms, what they have spent, when they last won.
 
 ```
  bid id ─► slot ─► words[slot × 8 …]   eight words (auction.columns), one cache line
-    │        ├───► hashes[slot]        of the id, for ties
     │        ├───► digests[slot]       of the terms, to see whether a plan changes them
     │        └───► index               criteria as bitmaps (auction.index)
     └──────► past[bid id]              of removed bids: buyer, spent, last won
@@ -23,12 +22,12 @@ from auction.columns import (
     AMOUNT,
     ATTESTATION_SHIFT,
     BASIS_SHIFT,
-    BUDGET,
     BUYER_SHIFT,
     CURRENCY_SHIFT,
     EXPIRES,
     FAULT_MASK,
     LAST_WON,
+    LEFT,
     META,
     NEVER,
     PARTY,
@@ -38,8 +37,9 @@ from auction.columns import (
     TARGET_MASK,
     WORDS,
 )
+from auction.directory import Directory
 from auction.index import Index
-from auction.score import bid_hash, score_of
+from auction.score import score_of
 from auction.snapshot import LAYOUT, BookSnapshot
 from vocabulary import limits
 from vocabulary.errors import CommandRefused
@@ -51,8 +51,23 @@ _SLOTS_STEP = 1_024
 class Book:
     """Standing bids by slot. currency and per: what the auctions sell in (551, 550 otherwise)."""
 
-    __slots__ = ("_bases", "_currencies", "_free", "_ids", "_per_buyer", "_slots", "_used",
-                 "basis", "currency", "digests", "hashes", "index", "past", "seq", "words")
+    __slots__ = (
+        "_bases",
+        "_currencies",
+        "_free",
+        "_per_buyer",
+        "_used",
+        "basis",
+        "buyer_slots",
+        "currency",
+        "digests",
+        "directory",
+        "index",
+        "past",
+        "seq",
+        "target_slots",
+        "words",
+    )
 
     def __init__(self, currency: str = "USD", per: str = "call") -> None:
         self.seq = 0  # journal sequence of the last change of the book
@@ -62,17 +77,17 @@ class Book:
         self._bases = [per]
         self.index = Index()
         self.words = array("q")
-        self.hashes = array("Q")
         self.digests = array("Q")
-        self._ids: list[str | None] = []
-        self._slots: dict[str, int] = {}
+        self.directory = Directory()
         self._free: list[int] = []
         self._used = 0  # slots ever in use
+        self.buyer_slots = 0  # one more than the highest that any bid has had
+        self.target_slots = 0
         self._per_buyer: dict[int, int] = {}
         self.past: dict[str, tuple[int, int, int]] = {}
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return self.directory.count
 
     @property
     def zones(self) -> list[str]:
@@ -80,14 +95,15 @@ class Book:
         return self.index.zones
 
     def ids(self) -> Iterator[str]:
-        """Ids of the bids in the book, in no particular order."""
-        return iter(self._slots)
+        """Ids of the bids in the book, by slot."""
+        return (bid_id for bid_id in self.directory.ids if bid_id is not None)
 
     def check(self, terms: BidTerms, buyer_slot: int) -> None:
         """Raise CommandRefused where put would: bid_invalid, bid_id_taken, bids_full,
-        buyer_bids_full or book_values_full. Changes nothing."""
+        buyer_bids_full or book_values_full. Changes nothing.
+        """
         check_terms(terms)
-        slot = self._slots.get(terms.bid_id, -1)
+        slot = self.directory.find(terms.bid_id)
         owner = self.buyer_of(slot) if slot >= 0 else self.past.get(
             terms.bid_id, (buyer_slot, 0, 0))[0]
         if owner != buyer_slot:
@@ -104,10 +120,10 @@ class Book:
         Spent budget and last won stay with the id. Raises as check, before any change.
         """
         assert seq >= self.seq
-        assert 0 <= buyer_slot <= TARGET_MASK >> 1
+        assert 0 <= buyer_slot <= TARGET_MASK
         assert 0 <= target_slot <= TARGET_MASK
         self.check(terms, buyer_slot)
-        slot = self._slots.get(terms.bid_id, -1)
+        slot = self.directory.find(terms.bid_id)
         if slot < 0:
             slot = self._take_slot(terms.bid_id, buyer_slot)
         else:
@@ -120,22 +136,21 @@ class Book:
     def remove(self, bid_id: str, seq: int) -> None:
         """Withdraw a bid. Raises CommandRefused("bid_unknown")."""
         assert seq >= self.seq
-        slot = self._slots.get(bid_id, -1)
+        slot = self.directory.find(bid_id)
         if slot < 0:
             raise CommandRefused("bid_unknown", f"there is no bid {bid_id}")
         buyer = self.buyer_of(slot)
         at = slot * WORDS
         self.past[bid_id] = (buyer, self.words[at + SPENT], self.words[at + LAST_WON])
         self.index.remove(slot)
-        del self._slots[bid_id]
-        self._ids[slot] = None
+        self.directory.drop(slot)
         self._per_buyer[buyer] -= 1
         self._free.append(slot)
         self.seq = seq
 
     def holds(self, terms: BidTerms, target_slot: int) -> bool:
         """Whether the bid stands with exactly these terms: put would change nothing."""
-        slot = self._slots.get(terms.bid_id, -1)
+        slot = self.directory.find(terms.bid_id)
         return (slot >= 0 and self.digests[slot] == _digest(terms)
                 and self.target_of(slot) == target_slot)
 
@@ -157,18 +172,18 @@ class Book:
     def spend(self, slot: int, micros: int) -> None:
         """Take micros from a bid's budget, in the turn of the auction that returned the slot."""
         assert micros >= 0
-        self.words[slot * 8 + _SPENT] += micros
+        self._move_spent(slot, micros)
 
     def unspend(self, bid_id: str, micros: int) -> None:
         """Give back what spend took and the call did not use; also of a bid withdrawn since."""
         assert micros >= 0
-        slot = self._slots.get(bid_id, -1)
+        slot = self.directory.find(bid_id)
         if slot < 0:
             buyer, spent, won = self.past[bid_id]
             self.past[bid_id] = (buyer, _less(spent, micros), won)
         else:
-            at = slot * WORDS + SPENT
-            self.words[at] = _less(self.words[at], micros)
+            _less(self.words[slot * 8 + _SPENT], micros)
+            self._move_spent(slot, -micros)
 
     def mark_won(self, slot: int, order: int) -> None:
         """The bid's reserve was granted; order: a number that grows with every reserve."""
@@ -178,8 +193,8 @@ class Book:
         """Change what auctions sell in, when a plan does; bids in other terms stand at 551, 550."""
         self.currency = currency
         self.basis = per
-        for slot in self._slots.values():
-            at = slot * WORDS + META
+        for bid_id in self.ids():
+            at = self.slot_of(bid_id) * WORDS + META
             meta = self.words[at] & ~FAULT_MASK
             self.words[at] = meta | self._fault(
                 self._currencies[meta >> CURRENCY_SHIFT & 0xFF],
@@ -188,21 +203,21 @@ class Book:
 
     def slot_of(self, bid_id: str) -> int:
         """Slot of a bid, −1 if it does not stand."""
-        return self._slots.get(bid_id, -1)
+        return self.directory.find(bid_id)
 
     def id_of(self, slot: int) -> str:
         """Id of the bid in a slot; the slot must be in use."""
-        bid_id = self._ids[slot]
+        bid_id = self.directory.ids[slot]
         assert bid_id is not None
         return bid_id
 
     def buyer_of(self, slot: int) -> int:
         """Buyer slot of a bid."""
-        return self.words[slot * 8 + _PARTY] >> 32
+        return self.words[slot * 8 + _PARTY] >> 31
 
     def target_of(self, slot: int) -> int:
         """Target slot of a bid."""
-        return self.words[slot * 8 + _PARTY] & 0xFFFFFFFF
+        return self.words[slot * 8 + _PARTY] & 0x7FFFFFFF
 
     def amount_micros(self, slot: int) -> int:
         """What a bid offers for a unit."""
@@ -222,25 +237,25 @@ class Book:
 
     def budget_left_micros(self, slot: int) -> int:
         """What a bid may still spend, −1 without a budget; 0 where a lower budget is overspent."""
-        budget = self.words[slot * 8 + _BUDGET]
-        if budget == NEVER:
-            return -1
-        left: int = budget - self.words[slot * 8 + _SPENT]
-        return max(0, left)
+        left: int = self.words[slot * 8 + _LEFT]
+        return -1 if left == NEVER else max(0, left)
 
     def terms_of(self, slot: int, buyer: str, target: str) -> BidTerms:
-        """The terms of a bid, read back from the book; criteria come out sorted, hours open all
-        week as they were put. buyer, target: the ids of its slots."""
+        """The terms of a bid, read back from the book. buyer, target: the ids of its slots.
+
+        Criteria come out sorted; without hours the zone is the caller's.
+        """
         at = slot * WORDS
         meta = self.words[at + META]
-        budget, expires = self.words[at + BUDGET], self.words[at + EXPIRES]
+        left, expires = self.words[at + LEFT], self.words[at + EXPIRES]
         verticals, states, codes, hours = self.index.criteria(slot)
         return BidTerms(
             self.id_of(slot), buyer, target, self.words[at + AMOUNT],
             self._bases[meta >> BASIS_SHIFT & 0xFF],
             self._currencies[meta >> CURRENCY_SHIFT & 0xFF],
             states, codes, hours, verticals, meta >> ATTESTATION_SHIFT & 7,
-            -1 if budget == NEVER else budget, 0 if expires == NEVER else expires,
+            -1 if left == NEVER else left + self.words[at + SPENT],
+            0 if expires == NEVER else expires,
             meta >> QUALITY_SHIFT, bool(meta >> ACTIVE_SHIFT & 1),
         )
 
@@ -248,33 +263,35 @@ class Book:
         """A copy of the whole book; restore_book makes an equal one."""
         return BookSnapshot(
             LAYOUT, self.seq, self.currency, self.basis, tuple(self._currencies),
-            tuple(self._bases), tuple(bid_id or "" for bid_id in self._ids[: self._used]),
-            tuple(self._free), bytes(self.words), bytes(self.hashes), bytes(self.digests),
-            dict(self.past), self.index.snapshot(),
+            tuple(self._bases),
+            tuple([bid_id or "" for bid_id in self.directory.ids[: self._used]]),
+            tuple(self._free), bytes(self.words), bytes(self.digests), dict(self.past),
+            self.index.snapshot(),
         )
 
     def _restore(self, held: BookSnapshot) -> None:
         self.seq = held.seq
         self._currencies, self._bases = list(held.currencies), list(held.bases)
         self.words = array("q", held.words)
-        self.hashes, self.digests = array("Q", held.hashes), array("Q", held.digests)
-        self._ids = [bid_id or None for bid_id in held.ids]
+        self.digests = array("Q", held.digests)
         self._used = len(held.ids)
-        self._ids.extend([None] * (len(self.hashes) - self._used))
+        free = [None] * (len(held.digests) // 8 - self._used)
+        self.directory.load([*(bid_id or None for bid_id in held.ids), *free])
         self._free = list(held.free)
         self.past = dict(held.past)
         self.index.restore(held.index)
         for slot, bid_id in enumerate(held.ids):
             if bid_id:
-                self._slots[bid_id] = slot
                 buyer = self.buyer_of(slot)
                 self._per_buyer[buyer] = self._per_buyer.get(buyer, 0) + 1
+                self.buyer_slots = max(self.buyer_slots, buyer + 1)
+                self.target_slots = max(self.target_slots, self.target_of(slot) + 1)
 
     def _check_room(self, bid_id: str, buyer_slot: int) -> None:
-        if len(self._slots) >= limits.bids_max:
+        if len(self) >= limits.bids_max:
             raise CommandRefused("bids_full", f"the book holds {limits.bids_max} bids")
         if (bid_id not in self.past
-                and len(self._slots) + len(self.past) >= limits.bid_ids_remembered_max):
+                and len(self) + len(self.past) >= limits.bid_ids_remembered_max):
             raise CommandRefused("bids_full", "the ids of too many withdrawn bids are remembered")
         if self._per_buyer.get(buyer_slot, 0) >= limits.bids_per_buyer_max:
             raise CommandRefused("buyer_bids_full",
@@ -287,34 +304,41 @@ class Book:
             slot = self._used
             self._reserve(slot + 1)
             self._used = slot + 1
-        self._slots[bid_id] = slot
-        self._ids[slot] = bid_id
+        self.directory.add(bid_id, slot)
         self._per_buyer[buyer_slot] = self._per_buyer.get(buyer_slot, 0) + 1
         _, spent, won = self.past.pop(bid_id, (buyer_slot, 0, 0))
         at = slot * WORDS
         self.words[at + SPENT] = spent
         self.words[at + LAST_WON] = won
-        self.hashes[slot] = bid_hash(bid_id)
         return slot
 
     def _reserve(self, slots: int) -> None:
         """Grow by an eighth, so that a hundred thousand puts copy little and waste little."""
-        held = len(self._ids)
+        held = len(self.digests)
         if slots <= held:
             return
         wanted = held + max(_SLOTS_STEP, held // 8)
         self.words = _grown(self.words, "q", wanted * WORDS)
-        self.hashes = _grown(self.hashes, "Q", wanted)
         self.digests = _grown(self.digests, "Q", wanted)
-        self._ids.extend([None] * (wanted - held))
+        self.directory.reserve(wanted)
         self.index.reserve(wanted)
+
+    def _move_spent(self, slot: int, micros: int) -> None:
+        at = slot * WORDS
+        self.words[at + SPENT] += micros
+        if self.words[at + LEFT] != NEVER:
+            self.words[at + LEFT] -= micros
 
     def _write(self, slot: int, terms: BidTerms, buyer_slot: int, target_slot: int) -> None:
         at = slot * WORDS
+        self.buyer_slots = max(self.buyer_slots, buyer_slot + 1)
+        self.target_slots = max(self.target_slots, target_slot + 1)
         self.words[at + AMOUNT] = terms.amount_micros
         self.words[at + SCORE] = score_of(terms.amount_micros, terms.quality_ppm)
         self.words[at + EXPIRES] = terms.expires_s or NEVER
-        self.words[at + BUDGET] = terms.budget_micros if terms.budget_micros >= 0 else NEVER
+        self.words[at + LEFT] = NEVER
+        if terms.budget_micros >= 0:
+            self.words[at + LEFT] = terms.budget_micros - self.words[at + SPENT]
         self.words[at + PARTY] = buyer_slot << BUYER_SHIFT | target_slot
         self.words[at + META] = (
             terms.quality_ppm << QUALITY_SHIFT
@@ -335,9 +359,13 @@ class Book:
 
 
 def restore_book(held: BookSnapshot) -> Book:
-    """The book of a snapshot. Raises CommandRefused("book_layout") for another layout's."""
+    """The book of a snapshot. Raises CommandRefused("book_layout") if it is of another."""
     if held.layout != LAYOUT:
         raise CommandRefused("book_layout", f"a book of layout {held.layout}, this is {LAYOUT}")
+    slots = len(held.digests) // 8
+    if not (len(held.ids) <= slots == len(held.words) // (8 * WORDS)
+            == len(held.index.foreign_of) // 4):
+        raise CommandRefused("book_layout", "the columns of the book differ in length")
     book = Book(held.currency, held.basis)
     book._restore(held)
     return book
@@ -370,4 +398,4 @@ def _less(spent: int, micros: int) -> int:
 
 
 # C twins of the constants: those that a .pxd types vanish from the module.
-_AMOUNT, _BUDGET, _SPENT, _LAST_WON, _PARTY, _META = AMOUNT, BUDGET, SPENT, LAST_WON, PARTY, META
+_AMOUNT, _LEFT, _SPENT, _LAST_WON, _PARTY, _META = AMOUNT, LEFT, SPENT, LAST_WON, PARTY, META

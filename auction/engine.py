@@ -1,4 +1,4 @@
-# cython: boundscheck=False, wraparound=False, cdivision=True
+# cython: boundscheck=False, wraparound=False, initializedcheck=False
 """One auction over the matched standing bids: who stands, in which order, at which price.
 
 ```
@@ -15,16 +15,6 @@ with several targets. Nothing depends on the order of `matched` or of the book's
 from array import array
 
 from auction.book import Book
-from auction.columns import (
-    AMOUNT,
-    BUDGET,
-    EXPIRES,
-    LAST_WON,
-    META,
-    PARTY,
-    SCORE,
-    SPENT,
-)
 from auction.price import clearing_price
 from auction.score import tie_hash
 from vocabulary import limits
@@ -35,10 +25,10 @@ _BELOW_FLOOR = Reason.BELOW_FLOOR - REASON_BASE
 _BUDGET_SPENT = Reason.BUDGET - REASON_BASE
 _FUNDS = Reason.FUNDS - REASON_BASE
 _OUTBID = Reason.OUTBID - REASON_BASE
-_STANDS = ELIGIBLE
-_AMOUNT, _SCORE, _EXPIRES, _BUDGET = AMOUNT, SCORE, EXPIRES, BUDGET
-_SPENT, _LAST_WON, _PARTY, _META = SPENT, LAST_WON, PARTY, META
+# Word offsets below are literals, since a literal stays in C: auction.columns names them.
 _PLACES = limits.ladder_max + 1
+_CELL_WORDS = 4
+_NO_SCORE = 1 - 2**63
 
 
 class Outcome:
@@ -69,16 +59,15 @@ class Outcome:
 class Engine:
     """Runs auctions; holds nothing between two runs but its scratch space."""
 
-    __slots__ = ("_counts", "_filled", "_key", "_ordinals", "_parties", "_scores", "_slots",
-                 "_stands", "_wanted", "_wons")
+    __slots__ = ("_cells", "_counts", "_filled", "_key", "_order", "_parties", "_stands",
+                 "_wanted")
 
     def __init__(self) -> None:
-        self._scores = array("q", bytes(8 * _PLACES))  # the best so far, best first
-        self._wons = array("q", bytes(8 * _PLACES))
-        self._parties = array("q", bytes(8 * _PLACES))
-        self._slots = array("i", bytes(4 * _PLACES))
-        self._ordinals = array("i", bytes(4 * _PLACES))
-        self._counts = array("i", bytes(4 * 256))
+        # The best so far: _order[place] is a cell, best place first; a cell never moves.
+        self._order = array("i", bytes(4 * _PLACES))
+        self._parties = array("q", bytes(8 * _PLACES))  # by cell
+        self._cells = array("q", bytes(8 * _CELL_WORDS * _PLACES))  # score, won, slot, ordinal
+        self._counts = array("i", bytes(4 * 256))  # of refusals
         self._filled = 0
         self._wanted = 0
         self._stands = 0
@@ -90,14 +79,18 @@ class Engine:
             key: int) -> Outcome:
         """Clear one auction over matched[0:n], the slots that book.match returned.
 
-        verdicts: by target slot, 255 or the ordinal of its refusal. available: micros by buyer
-        slot. target_scores: a strategy's scores by target slot, None for b·g; only b·g may be
-        sold at second price. wall_s: the instant at which a bid must still be valid. key:
-        auction_key of the auction. Gates in order: the target's verdict, currency 551 and price
-        basis 550, expired 549, below floor 548, budget 555, funds 516.
+        verdicts: by target slot, 255 or the ordinal of its refusal, never outbid's. available:
+        micros by buyer slot. Both cover book.target_slots and book.buyer_slots. target_scores: a
+        strategy's scores by target slot, None for b·g; only b·g may be sold at second price.
+        wall_s: the instant at which a bid must still be valid. key: auction_key of the auction.
+        Gates in order: the target's verdict, currency 551 and price basis 550, expired 549,
+        below floor 548, budget 555, funds 516.
         """
         assert 0 <= n <= limits.candidates_max
         assert n <= len(matched)
+        assert len(verdicts) >= book.target_slots
+        assert len(available) >= book.buyer_slots
+        assert target_scores is None or len(target_scores) >= book.target_slots
         assert 1 <= ladder_max <= limits.ladder_max
         assert not second_price or (target_scores is None and floor_micros > 0)
         assert floor_micros >= 0 <= increment_micros
@@ -109,105 +102,134 @@ class Engine:
                    reasons)
         entries = min(self._filled, ladder_max)
         outcome = Outcome(
-            [self._slots[place] for place in range(entries)],
+            [self._slot(place) for place in range(entries)],
             self._prices(book, n, matched, reasons, entries, floor_micros, increment_micros,
                          second_price),
-            [self._scores[place] for place in range(entries)],
+            [self._score(place) for place in range(entries)],
             reasons,
-            {},
+            self._histogram(entries),
         )
         if self._filled > entries:
-            outcome.runner_up = self._slots[entries]
-            outcome.runner_up_score = self._scores[entries]
+            outcome.runner_up = self._slot(entries)
+            outcome.runner_up_score = self._score(entries)
         outcome.stands = self._stands
         for place in range(entries):
-            reasons[self._ordinals[place]] = ELIGIBLE
-        outcome.histogram = self._histogram(entries)
+            reasons[self._cells[self._order[place] * 4 + 3]] = ELIGIBLE
         return outcome
 
     def _sift(self, book: Book, n: int, matched: "array[int]", verdicts: "array[int]",
               available: "array[int]", target_scores: "array[int] | None", floor_micros: int,
               wall_s: int, reasons: "array[int]") -> None:
         """Give every candidate its reason and keep the best; those that stand are outbid yet."""
+        words = book.words
         by_target = target_scores is not None
+        score = 0
+        worst = _NO_SCORE  # score of the last place once all are filled
         for ordinal in range(256):
             self._counts[ordinal] = 0
         for ordinal in range(n):
             slot = matched[ordinal]
             at = slot * 8
-            party = book.words[at + _PARTY]
-            reason = verdicts[party & 0xFFFFFFFF]
-            if reason == _STANDS:
-                reason = book.words[at + _META] & 0xFF
-                amount = book.words[at + _AMOUNT]
-                if reason:
-                    pass
-                elif book.words[at + _EXPIRES] <= wall_s:
+            party = words[at + 4]
+            reason = verdicts[party & 0x7FFFFFFF]
+            if reason == 255:
+                amount = words[at]
+                if words[at + 5] & 0xFF:
+                    reason = words[at + 5] & 0xFF
+                elif words[at + 2] <= wall_s:
                     reason = _EXPIRED
                 elif amount < floor_micros:
                     reason = _BELOW_FLOOR
-                elif book.words[at + _BUDGET] - book.words[at + _SPENT] < amount:
+                elif words[at + 3] < amount:
                     reason = _BUDGET_SPENT
-                elif available[party >> 32] < amount:
+                elif available[party >> 31] < amount:
                     reason = _FUNDS
                 else:
-                    reason = _OUTBID
+                    reasons[ordinal] = _OUTBID
                     self._stands += 1
-                    score = book.words[at + _SCORE]
+                    score = words[at + 1]
                     if by_target:
-                        score = target_scores[party & 0xFFFFFFFF]  # type: ignore[index]
-                    if self._filled < self._wanted or score >= self._scores[self._filled - 1]:
-                        self._offer(book, ordinal, slot, score, party)
+                        score = target_scores[party & 0x7FFFFFFF]  # type: ignore[index]
+                    if score >= worst:
+                        worst = self._offer(book, ordinal, slot, score, party)
+                    continue
             self._counts[reason] += 1
             reasons[ordinal] = reason
 
-    def _offer(self, book: Book, ordinal: int, slot: int, score: int, party: int) -> None:
-        """Insert into the best places, one per (buyer, target).
+    def _offer(self, book: Book, ordinal: int, slot: int, score: int, party: int) -> int:
+        """Insert into the best places, one per (buyer, target); returns the score to reach next.
 
         Dropping the last place is safe: whoever was dropped can only come back by a better bid
         of its own pair, which is offered as well.
         """
-        won = book.words[slot * 8 + _LAST_WON]
-        last = self._filled
-        for place in range(self._filled):
-            if self._parties[place] == party:
-                if not self._outranks(book, slot, score, won, place):
-                    return
-                last = place
-                break
-        if last == self._wanted:
-            last -= 1
-            if not self._outranks(book, slot, score, won, last):
-                return
-        elif last == self._filled:
+        won = book.words[slot * 8 + 7]
+        full = self._filled == self._wanted
+        if full and not self._outranks(book, slot, score, won, self._filled - 1):
+            return self._score(self._filled - 1)
+        own = self._place_of(party)
+        if own >= 0 and not self._outranks(book, slot, score, won, own):
+            return self._next_score()
+        last = own if own >= 0 else self._filled - full
+        if own < 0 and not full:
+            self._order[last] = last
             self._filled += 1
-        while last > 0 and self._outranks(book, slot, score, won, last - 1):
-            self._move(last - 1, last)
+        cell = self._order[last]
+        place = self._position(book, slot, score, won, last)
+        while last > place:
+            self._order[last] = self._order[last - 1]
             last -= 1
-        self._scores[last] = score
-        self._wons[last] = won
-        self._parties[last] = party
-        self._slots[last] = slot
-        self._ordinals[last] = ordinal
+        self._order[place] = cell
+        self._parties[cell] = party
+        cell *= 4
+        self._cells[cell] = score
+        self._cells[cell + 1] = won
+        self._cells[cell + 2] = slot
+        self._cells[cell + 3] = ordinal
+        return self._next_score()
 
-    def _move(self, place: int, to: int) -> None:
-        self._scores[to] = self._scores[place]
-        self._wons[to] = self._wons[place]
-        self._parties[to] = self._parties[place]
-        self._slots[to] = self._slots[place]
-        self._ordinals[to] = self._ordinals[place]
+    def _position(self, book: Book, slot: int, score: int, won: int, last: int) -> int:
+        """First place below `last` that the bid outranks, by bisection; else `last`."""
+        low = 0
+        while low < last:
+            middle = (low + last) >> 1
+            if self._outranks(book, slot, score, won, middle):
+                last = middle
+            else:
+                low = middle + 1
+        return low
 
     def _outranks(self, book: Book, slot: int, score: int, won: int, place: int) -> bool:
         """Whether a bid goes before the one at a place."""
-        if score != self._scores[place]:
-            return score > self._scores[place]
-        if won != self._wons[place]:
-            return won < self._wons[place]
-        mine = tie_hash(self._key, book.hashes[slot])
-        other = tie_hash(self._key, book.hashes[self._slots[place]])
+        cell = self._order[place] * 4
+        if score != self._cells[cell]:
+            return score > self._cells[cell]
+        if won != self._cells[cell + 1]:
+            return won < self._cells[cell + 1]
+        rival = self._cells[cell + 2]
+        mine = tie_hash(self._key, book.directory.hashes[slot])
+        other = tie_hash(self._key, book.directory.hashes[rival])
         if mine != other:
             return mine < other
-        return book.id_of(slot) < book.id_of(self._slots[place])
+        return book.id_of(slot) < book.id_of(rival)
+
+    def _next_score(self) -> int:
+        return self._score(self._filled - 1) if self._filled == self._wanted else _NO_SCORE
+
+    def _score(self, place: int) -> int:
+        return self._cells[self._order[place] * 4]
+
+    def _slot(self, place: int) -> int:
+        return self._cells[self._order[place] * 4 + 2]
+
+    def _buyer(self, place: int) -> int:
+        return self._parties[self._order[place]] >> 31
+
+    def _place_of(self, party: int) -> int:
+        """Place of a (buyer, target), −1 if it has none."""
+        for place in range(self._filled):
+            if self._parties[self._order[place]] == party:
+                return place
+        return -1
 
     def _prices(self, book: Book, n: int, matched: "array[int]", reasons: "array[int]",
                 entries: int, floor_micros: int, increment_micros: int,
@@ -216,21 +238,21 @@ class Engine:
         prices = []
         beyond = -2  # best score past the places of another buyer than the last place's
         for place in range(entries):
-            at = self._slots[place] * 8
+            at = self._slot(place) * 8
             if not second:
-                prices.append(book.words[at + _AMOUNT])
+                prices.append(book.words[at])
                 continue
             rival = -2
             for below in range(place + 1, self._filled):
-                if self._parties[below] >> 32 != self._parties[place] >> 32:
-                    rival = self._scores[below]
+                if self._buyer(below) != self._buyer(place):
+                    rival = self._score(below)
                     break
             if rival == -2:
                 if beyond == -2:
                     beyond = self._best_beyond(book, n, matched, reasons)
                 rival = beyond
-            prices.append(clearing_price(book.words[at + _AMOUNT], book.words[at + _META] >> 32,
-                                       rival, floor_micros, increment_micros))
+            prices.append(clearing_price(book.words[at], book.words[at + 5] >> 32, rival,
+                                         floor_micros, increment_micros))
         return prices
 
     def _best_beyond(self, book: Book, n: int, matched: "array[int]",
@@ -242,27 +264,20 @@ class Engine:
         best = -1
         if self._filled < self._wanted:
             return best  # every (buyer, target) that stands has a place
-        buyer = self._parties[self._filled - 1] >> 32
+        buyer = self._buyer(self._filled - 1)
         for ordinal in range(n):
             if reasons[ordinal] != _OUTBID:
                 continue
             at = matched[ordinal] * 8
-            party = book.words[at + _PARTY]
-            score = book.words[at + _SCORE]
-            if score > best and party >> 32 != buyer and not self._placed(party):
+            party = book.words[at + 4]
+            score = book.words[at + 1]
+            if score > best and party >> 31 != buyer and self._place_of(party) < 0:
                 best = score
         return best
 
-    def _placed(self, party: int) -> bool:
-        found = False
-        for place in range(self._filled):
-            if self._parties[place] == party:
-                found = True
-        return found
-
     def _histogram(self, entries: int) -> dict[int, int]:
-        self._counts[_OUTBID] -= entries
-        self._counts[_STANDS] += entries
+        self._counts[_OUTBID] = self._stands - entries
+        self._counts[255] = entries
         found = {}
         for ordinal in range(256):
             if self._counts[ordinal]:

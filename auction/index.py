@@ -1,4 +1,4 @@
-# cython: boundscheck=False, wraparound=False
+# cython: boundscheck=False, wraparound=False, initializedcheck=False
 """Which bids accept a call: one bitmap per value of each criterion, ANDed word by word.
 
 ```
@@ -42,9 +42,9 @@ _WORD_MASK = 0xFFFF_FFFF_FFFF_FFFF
 
 # Position of the lowest set bit, by a de Bruijn sequence (Leiserson, Prokop, Randall 1998).
 _DE_BRUIJN = 0x03F7_9D71_B4CB_0A89
-_BIT_OF = array("B", bytes(64))
-for _bit in range(64):
-    _BIT_OF[((1 << _bit) * _DE_BRUIJN & _WORD_MASK) >> 58] = _bit
+_BIT_OF = array(
+    "B", sorted(range(64), key=lambda bit: (_DE_BRUIJN << bit & _WORD_MASK) >> 58)
+)
 
 
 class Block:
@@ -223,7 +223,7 @@ class Index:
             bit = _BIT_OF[(lowest * _DE_BRUIJN & _WORD_MASK) >> 58]
             at = self._foreign_of[base + bit] * 4
             hour = zone_hours[self._foreign_masks[at + 3]]
-            if hour < 0 or not self._foreign_masks[at + (hour >> 6)] & _POWER[hour & 63]:
+            if not 0 <= hour < 168 or not self._foreign_masks[at + (hour >> 6)] & _POWER[hour & 63]:
                 word ^= lowest
         return word
 

@@ -1,3 +1,7 @@
+import cython
+
+
+@cython.locals(tie="long long")
 cpdef long long clearing_price(
     long long bid_micros,
     long long quality_ppm,

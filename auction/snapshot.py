@@ -35,7 +35,6 @@ class BookSnapshot(Struct, frozen=True, gc=False, array_like=True):
     ids: tuple[str, ...]
     free: tuple[int, ...]
     words: bytes
-    hashes: bytes
     digests: bytes
     past: dict[str, tuple[int, int, int]]
     index: IndexSnapshot

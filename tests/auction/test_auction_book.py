@@ -117,6 +117,11 @@ def test_snapshot_of_another_layout_is_refused() -> None:
     held = msgspec.structs.replace(Book().snapshot(), layout="0-little")
     with pytest.raises(CommandRefused, match="book_layout"):
         restore_book(held)
+    book = Book()
+    book.put(plain(), 0, 0, 1)
+    held = msgspec.structs.replace(book.snapshot(), words=b"")
+    with pytest.raises(CommandRefused, match="book_layout"):
+        restore_book(held)
 
 
 def plain(bid_id: str = "b1", **terms: Any) -> BidTerms:
@@ -208,8 +213,8 @@ def test_bids_in_other_terms_fault_until_the_plan_sells_in_them() -> None:
         other.put(terms, book.buyer_of(book.slot_of(bid_id)), 0, other.seq + 1)
     book.sell_in("EUR", "call")
     for bid_id, terms in held.items():
-        fault = book.words[book.slot_of(bid_id) * 8 + 7] & 0xFF
-        assert fault == other.words[other.slot_of(bid_id) * 8 + 7] & 0xFF
+        fault = book.words[book.slot_of(bid_id) * 8 + 5] & 0xFF
+        assert fault == other.words[other.slot_of(bid_id) * 8 + 5] & 0xFF
         wanted = 51 if terms.currency != "EUR" else 50 if terms.per != "call" else 0
         assert fault == wanted
 

@@ -279,3 +279,11 @@ def test_no_candidate() -> None:
 def test_an_auction_that_no_plan_may_ask_for_is_our_bug(changes: dict[str, object]) -> None:
     with pytest.raises(AssertionError):
         Market().run(open_auction(**changes))
+
+
+def test_columns_shorter_than_the_books_slots_are_our_bug() -> None:
+    market = Market()
+    market.put(bid("b", "5"), 5, 8)
+    for changes in ({"verdicts": [ELIGIBLE] * 8}, {"available": [10**12] * 5}):
+        with pytest.raises(AssertionError):
+            market.run(open_auction(**changes))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auction.directory import Directory
 from auction.price import clearing_price
 from auction.reasons import decode, encode, histogram, reason_of
 from auction.score import auction_key, bid_hash, score_of, tie_hash
@@ -89,3 +90,24 @@ def test_ordinals_are_reasons() -> None:
     assert reason_of(46) is Reason.OUTBID
     with pytest.raises(ValueError, match="is not a valid"):
         reason_of(200)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_directory_equals_a_dict(seed: int) -> None:
+    random = Random(f"directory-{seed}")
+    directory, held = Directory(), dict[str, int]()
+    directory.reserve(400)
+    free = list(range(400))
+    for _ in range(6_000):
+        bid_id = f"b{random.randrange(600)}"
+        assert directory.find(bid_id) == held.get(bid_id, -1)
+        if bid_id in held:
+            directory.drop(held[bid_id])
+            free.append(held.pop(bid_id))
+        elif free:
+            held[bid_id] = free.pop(random.randrange(len(free)))
+            directory.add(bid_id, held[bid_id])
+    assert directory.count == len(held)
+    other = Directory()
+    other.load(list(directory.ids))
+    assert all(other.find(f"b{n}") == held.get(f"b{n}", -1) for n in range(600))
