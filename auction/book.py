@@ -51,23 +51,9 @@ _SLOTS_STEP = 1_024
 class Book:
     """Standing bids by slot. currency and per: what the auctions sell in (551, 550 otherwise)."""
 
-    __slots__ = (
-        "_bases",
-        "_currencies",
-        "_free",
-        "_per_buyer",
-        "_used",
-        "basis",
-        "buyer_slots",
-        "currency",
-        "digests",
-        "directory",
-        "index",
-        "past",
-        "seq",
-        "target_slots",
-        "words",
-    )
+    __slots__ = ("_bases", "_currencies", "_free", "_per_buyer", "_used", "basis", "buyer_slots",
+                 "currency", "digests", "directory", "index", "past", "seq", "target_slots",
+                 "words")
 
     def __init__(self, currency: str = "USD", per: str = "call") -> None:
         self.seq = 0  # journal sequence of the last change of the book
