@@ -19,11 +19,9 @@ def check_bid(checks: Checks, path: str, bid: BidSource) -> None:
         checks.amount(f"{path}.budget", bid.budget, limits.money_micros_max)
     if bid.expires is not None:
         checks.parsed(f"{path}.expires", parse_instant_s, bid.expires)
-    if bid.currency is not None and bid.currency != checks.currency:
-        checks.fail(
-            f"{path}.currency", f"{bid.currency} in a plan of {checks.currency}: one plan, one"
-            " currency"
-        )
+    if bid.currency is not None and bid.currency != checks.currency and checks.currency:
+        message = f"{bid.currency} in a plan of {checks.currency}: one plan, one currency"
+        checks.fail(f"{path}.currency", message)
     hours = bid.criteria.hours
     if hours is None:
         return

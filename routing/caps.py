@@ -25,7 +25,6 @@ from vocabulary.reasons import Reason
 HOUR_CAP = int(Reason.HOUR_CAP)
 DAY_CAP = int(Reason.DAY_CAP)
 CONCURRENCY = int(Reason.CONCURRENCY)
-Saved = dict[str, dict[str, tuple[int, int, int]]]
 
 
 def target_owner(slot: int) -> int:
@@ -97,8 +96,8 @@ class Caps:
         """The call of this unit was not answered. Once a unit: a second release is a bug."""
         self._counter(use.kind).release(self._owner(use.owner), use.window_start_s)
 
-    def recount(self, use: CapUse) -> None:
-        """Recovery: a unit that an answered call of the journal's tail committed."""
+    def recount(self, use: CapUse, units: int = 1) -> None:
+        """Recovery, after adopt: committed units of a window; the latest window counts."""
         owner = self._owner(use.owner)
         counter = self._counter(use.kind)
         self._resize(owner + 1)
@@ -106,8 +105,8 @@ class Caps:
             _, end_s = self._window(counter.kind, owner, use.window_start_s)
             counter.open_window(owner, use.window_start_s, end_s)
         if counter.starts_s[owner] == use.window_start_s:
-            counter.granted[owner] += 1
-            counter.committed[owner] += 1
+            counter.granted[owner] += units
+            counter.committed[owner] += units
 
     def acquire(self, owners: Iterable[int]) -> int:
         """One line of every owner, or of none: 0, or 506 if one of them is full."""
@@ -124,28 +123,22 @@ class Caps:
             assert self.live[owner] > 0, "more lines given back than taken"
             self.live[owner] -= 1
 
-    def snapshot(self) -> Saved:
-        """Committed units for a checkpoint: owner → kind → (window start, end, units).
+    def snapshot(self) -> list[tuple[CapUse, int]]:
+        """Committed units of each window for a checkpoint.
 
         Units that are only reserved, and lines, belong to calls that a restart ends.
         """
-        saved: Saved = {}
-        for counter in (self.hour, self.day):
-            for owner, units in enumerate(counter.committed):
-                if units:
-                    window = (counter.starts_s[owner], counter.ends_s[owner], units)
-                    saved.setdefault(self._name(owner), {})[counter.kind] = window
-        return saved
+        return [
+            (CapUse(self._name(owner), counter.kind, counter.starts_s[owner]), units)
+            for counter in (self.hour, self.day)
+            for owner, units in enumerate(counter.committed)
+            if units
+        ]
 
-    def restore(self, saved: Saved) -> None:
-        """Take over a snapshot, after the slots and before the first call."""
-        for name, kinds in saved.items():
-            owner = self._owner(name)
-            self._resize(owner + 1)
-            for kind, (start_s, end_s, units) in kinds.items():
-                counter = self._counter(kind)
-                counter.open_window(owner, start_s, end_s)
-                counter.granted[owner] = counter.committed[owner] = units
+    def restore(self, saved: Iterable[tuple[CapUse, int]]) -> None:
+        """Take over a snapshot, after a plan is adopted and before the first call."""
+        for use, units in saved:
+            self.recount(use, units)
 
     def _take(
         self, counter: CapCounter, owner: int, wall_s: int, uses: list[CapUse]

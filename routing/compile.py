@@ -1,6 +1,7 @@
 """A written plan → the flat file that a signal worker runs by, the bids apart, and warnings."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -38,11 +39,12 @@ from routing.written_checks import amount_micros
 from routing.written_time import parse_date, parse_instant_s
 from vocabulary import limits
 from vocabulary.errors import PlanRefused
-from vocabulary.instants import S_PER_DAY, ZoneTable, expand_zone, local_midnights
+from vocabulary.instants import S_PER_DAY, expand_zone, local_midnights
 from vocabulary.number import DialRule, format_outward
 
 ATTESTATION_BITS = {"A": 1, "B": 2, "C": 4}
 NS_PER_S = limits.NS_PER_S
+ZONES_KEPT = 512
 
 
 def compile_plan(
@@ -116,7 +118,6 @@ class _Compilation:
         self._zones = {name: index for index, name in enumerate(areas.zones)}
         for name in self._zone_names():
             self._zones.setdefault(name, len(self._zones))
-        self._tables: dict[str, ZoneTable] = {}
 
     def _zone_names(self) -> list[str]:
         names = ["UTC", *self._buyer_zones.values(), *self._schedule_zones.values()]
@@ -128,19 +129,9 @@ class _Compilation:
                 names.append(hours.zone)
         return names
 
-    def _table(self, zone: str) -> ZoneTable:
-        if zone not in self._tables:
-            self._tables[zone] = expand_zone(zone, self._from_s, self._to_s)
-        return self._tables[zone]
-
     def zone_entries(self) -> tuple[ZoneEntry, ...]:
         """Every zone of the plan at its index."""
-        found = []
-        for name in self._zones:
-            table = self._table(name)
-            midnights = local_midnights(table, self._from_s, self._to_s)
-            found.append(ZoneEntry(table, tuple(start for _, start in midnights)))
-        return tuple(found)
+        return tuple(_zone(name, self._from_s, self._to_s) for name in self._zones)
 
     def area_entries(self, areas: AreaTable) -> tuple[AreaEntry, ...]:
         """Every area code."""
@@ -152,7 +143,7 @@ class _Compilation:
     def schedule(self, entry: ScheduleSource) -> ScheduleEntry:
         """A schedule as the intervals in which it is open."""
         intervals = open_intervals(
-            self._table(entry.zone),
+            _zone(entry.zone, self._from_s, self._to_s).table,
             week_spans(entry.open),
             frozenset(parse_date(date) for date in entry.closed),
             self._to_s,
@@ -264,6 +255,14 @@ class _Compilation:
 
     def _cap_zone(self, caps: CapsSource, default: str) -> int:
         return self._zones[caps.zone or default]
+
+
+@lru_cache(maxsize=ZONES_KEPT)
+def _zone(name: str, from_s: int, to_s: int) -> ZoneEntry:
+    """A zone over the span; every plan that is compiled on one day asks for the same."""
+    table = expand_zone(name, from_s, to_s)
+    midnights = local_midnights(table, from_s, to_s)
+    return ZoneEntry(table, tuple(start for _, start in midnights))
 
 
 def _or_none(count: int | None) -> int:

@@ -36,7 +36,8 @@ class Plan:
     """All of a plan. Columns are indexed by slot; a slot that the plan does not name is empty.
 
     target_static: reason ordinal that holds at any hour for a linked target (255: none), and
-    target_unlinked for one that the campaign does not name. hour_caps, day_caps, live_caps and
+    target_unlinked for one that the campaign does not name. target_hash: 63 bits of the id, on
+    which chance by target depends. hour_caps, day_caps, live_caps and
     cap_zones are indexed by owner (see routing.caps), −1: no limit.
     """
 
@@ -62,10 +63,13 @@ class Plan:
         "schedule_open",
         "schedules",
         "target_by_slot",
+        "target_hash",
+        "target_priority",
         "target_reachable",
         "target_schedule",
         "target_static",
         "target_unlinked",
+        "target_weight",
         "targets",
         "trunks",
         "version",
@@ -93,6 +97,9 @@ class Plan:
         self.target_unlinked = array("B")
         self.target_schedule = array("i")
         self.target_reachable = array("B")
+        self.target_hash = array("q")
+        self.target_priority = array("i")
+        self.target_weight = array("i")
         self.hour_caps = array("i")
         self.day_caps = array("i")
         self.live_caps = array("i")
@@ -111,6 +118,9 @@ class Plan:
         self.target_unlinked = array("B", [NOT_LINKED]) * target_slots
         self.target_schedule = array("i", [0]) * target_slots
         self.target_reachable = array("B", [0]) * target_slots
+        self.target_hash = array("q", [0]) * target_slots
+        self.target_priority = array("i", [1]) * target_slots
+        self.target_weight = array("i", [1]) * target_slots
         self.hour_caps = array("i", [NO_LIMIT]) * owners
         self.day_caps = array("i", [NO_LIMIT]) * owners
         self.live_caps = array("i", [NO_LIMIT]) * owners

@@ -189,7 +189,6 @@ class _Build:
         target.priority = entry.priority
         target.weight = entry.weight
         target.active = entry.active
-        target.id_hash = keyed_hash(b"target", entry.id.encode())
         self._targets.append(target)
         plan.targets[entry.id] = target
         plan.target_by_slot[target.slot] = target
@@ -203,6 +202,9 @@ class _Build:
             plan.target_static[target.slot] = ELIGIBLE
         schedule = target.schedule
         plan.target_schedule[target.slot] = ALWAYS_OPEN if schedule is None else schedule.index
+        plan.target_hash[target.slot] = keyed_hash(b"target", entry.id.encode())
+        plan.target_priority[target.slot] = entry.priority
+        plan.target_weight[target.slot] = entry.weight
         plan.target_reachable[target.slot] = self._reachable(target)
         self._add_caps(2 * target.slot, entry)
 

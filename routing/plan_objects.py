@@ -64,7 +64,6 @@ class Target:
         "gateways",
         "hosts",
         "id",
-        "id_hash",
         "number",
         "priority",
         "ring_ns",
@@ -90,7 +89,6 @@ class Target:
         self.priority = 1
         self.weight = 1
         self.active = True
-        self.id_hash = 0
 
 
 class Campaign:

@@ -33,9 +33,10 @@ COUNTED = ("trunks", "publishers", "buyers", "gateways", "schedules", "targets",
 def check_source(draft: Draft, errors: ErrorList) -> None:
     """Append every mistake of a draft that the types alone do not show."""
     checks = Checks(draft, errors)
-    _check_size(draft, errors)
+    _check_size(checks, draft)
     for section in (*COUNTED, "bids"):
-        _check_duplicate_ids(draft, section, errors)
+        _check_duplicates(checks, draft, section, "id")
+    _check_duplicates(checks, draft, "numbers", "number")
     per_entry: dict[str, Callable[[Checks, str, Any], None]] = {
         "publishers": _check_publisher,
         "buyers": _check_buyer,
@@ -51,25 +52,25 @@ def check_source(draft: Draft, errors: ErrorList) -> None:
             if entry is not None:
                 check(checks, f"{section}[{index}]", entry)
     _check_trunks(checks, draft.sections.get("trunks", []))
-    _check_numbers_differ(draft, errors)
-    _check_bids_per_buyer(draft, errors)
+    _check_bids_per_buyer(checks, draft)
 
 
-def _check_size(draft: Draft, errors: ErrorList) -> None:
+def _check_size(checks: Checks, draft: Draft) -> None:
     total = sum(len(draft.sections.get(section, [])) for section in COUNTED)
     if total > limits.plan_objects_max:
-        errors.append(("plan", f"{total} objects, at most {limits.plan_objects_max}"))
+        checks.fail("plan", f"{total} objects, at most {limits.plan_objects_max}")
 
 
-def _check_duplicate_ids(draft: Draft, section: str, errors: ErrorList) -> None:
+def _check_duplicates(checks: Checks, draft: Draft, section: str, field: str) -> None:
     seen: dict[str, int] = {}
     for index, entry in enumerate(draft.sections.get(section, [])):
         if entry is None:
             continue
-        first = seen.setdefault(entry.id, index)
+        value = getattr(entry, field)
+        first = seen.setdefault(value, index)
         if first != index:
             where = f"{section}[{first}]"
-            errors.append((f"{section}[{index}].id", f"{entry.id!r} is already used by {where}"))
+            checks.fail(f"{section}[{index}].{field}", f"{value!r} is already at {where}")
 
 
 def _check_publisher(checks: Checks, path: str, publisher: PublisherSource) -> None:
@@ -100,7 +101,8 @@ def _check_target(checks: Checks, path: str, target: TargetSource) -> None:
     checks.optional_reference(f"{path}.schedule", "schedules", target.schedule)
     checks.optional_zone(f"{path}.caps.zone", target.caps.zone)
     checks.references(f"{path}.gateways", "gateways", target.gateways)
-    if (target.uri is None) == (target.number is None):
+    unread = checks.is_broken(f"{path}.uri") or checks.is_broken(f"{path}.number")
+    if (target.uri is None) == (target.number is None) and not unread:
         checks.fail(path, "needs either uri or number, exactly one of them")
     if target.uri is not None:
         checks.parsed(f"{path}.uri", parse_sip_uri, target.uri)
@@ -140,6 +142,8 @@ def _check_times(checks: Checks, path: str, campaign: CampaignSource) -> None:
 
 def _check_payout(checks: Checks, path: str, campaign: CampaignSource) -> None:
     payout = campaign.payout
+    if checks.is_broken(f"{path}.kind"):
+        return
     wanted = {"fixed": "amount", "share": "basis_points"}.get(payout.kind)
     for name in ("amount", "basis_points"):
         given = getattr(payout, name) is not None
@@ -177,18 +181,7 @@ def _check_trunks(checks: Checks, trunks: list[TrunkSource | None]) -> None:
                 owners[network] = where
 
 
-def _check_numbers_differ(draft: Draft, errors: ErrorList) -> None:
-    seen: dict[str, int] = {}
-    for index, entry in enumerate(draft.sections.get("numbers", [])):
-        if entry is None:
-            continue
-        first = seen.setdefault(entry.number, index)
-        if first != index:
-            message = f"{entry.number} is already at numbers[{first}]"
-            errors.append((f"numbers[{index}].number", message))
-
-
-def _check_bids_per_buyer(draft: Draft, errors: ErrorList) -> None:
+def _check_bids_per_buyer(checks: Checks, draft: Draft) -> None:
     counts: dict[str, int] = {}
     for bid in draft.sections.get("bids", []):
         if bid is not None:
@@ -196,4 +189,4 @@ def _check_bids_per_buyer(draft: Draft, errors: ErrorList) -> None:
     for buyer, count in counts.items():
         if count > limits.bids_per_buyer_max:
             message = f"buyer {buyer!r} has {count}, at most {limits.bids_per_buyer_max}"
-            errors.append(("bids", message))
+            checks.fail("bids", message)

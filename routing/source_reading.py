@@ -1,8 +1,9 @@
 """Reading a document against Structs so that every mistake is found, not the first only.
 
 msgspec stops at the first error. A good plan takes that fast way; a bad one is walked here once
-more, field by field. What did convert goes on to the cross checks, so that a wrong type in one
-place does not hide a dangling reference in another.
+more, field by field. Then everything that did convert goes on to the cross checks, with defaults
+in place of broken fields, so that a wrong type in one field does not hide a dangling reference in
+the next. What the checks say about a broken field itself is dropped: it has its error already.
 """
 
 from types import NoneType, UnionType
@@ -16,20 +17,26 @@ DEPTH_MAX = 12
 
 
 class Draft:
-    """A plan under check: entries that converted, at their index, and every id that was written.
+    """A plan under check.
 
-    sections: section name → [Struct, or None where the entry is broken]. ids: section name →
-    ids as written, broken entries included, so that one mistake is not reported twice.
+    sections: section name → [Struct, or None where the entry is no mapping], at their index.
+    ids: section name → ids as written, so that one mistake is not reported twice.
+    broken: paths that have an error of type already.
     """
 
-    __slots__ = ("currency", "ids", "sections")
+    __slots__ = ("broken", "currency", "ids", "sections")
 
     def __init__(
-        self, currency: str, sections: dict[str, list[Any]], ids: dict[str, set[str]]
+        self,
+        currency: str,
+        sections: dict[str, list[Any]],
+        ids: dict[str, set[str]],
+        broken: frozenset[str] = frozenset(),
     ) -> None:
         self.currency = currency
         self.sections = sections
         self.ids = ids
+        self.broken = broken
 
     @classmethod
     def of(cls, source: Struct) -> "Draft":
@@ -71,21 +78,42 @@ def read_collecting(plain: object, kind: type[Struct], errors: ErrorList) -> Dra
             continue
         written = document.get(info.encode_name, [])
         entries = written if isinstance(written, list) else []
-        sections[info.name] = [_converted(entry, entry_kind) for entry in entries]
+        sections[info.name] = [
+            _lenient(entry, entry_kind) if isinstance(entry, dict) else None for entry in entries
+        ]
         ids[info.name] = {
             entry["id"]
             for entry in entries
             if isinstance(entry, dict) and isinstance(entry.get("id"), str)
         }
     currency = document.get("currency")
-    return Draft(currency if isinstance(currency, str) else "", sections, ids)
+    broken = frozenset(path for path, _ in errors)
+    return Draft(currency if isinstance(currency, str) else "", sections, ids, broken)
 
 
-def _converted(entry: object, kind: type[Struct]) -> Struct | None:
+def _lenient(value: object, kind: Any) -> Any:
+    """The value converted as far as it can be; "" where a part is broken and has no default."""
     try:
-        return msgspec.convert(entry, kind)
+        return msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        return None
+        bare = _bare(kind)
+    if get_origin(bare) is list and isinstance(value, list):
+        item_kind = get_args(bare)[0]
+        structs = _is_struct(item_kind)
+        return [
+            _lenient({} if structs and not isinstance(item, dict) else item, item_kind)
+            for item in value
+        ]
+    if not (_is_struct(bare) and isinstance(value, dict)):
+        return ""
+    fields = {}
+    for info in msgspec.structs.fields(bare):
+        found = _lenient(value.get(info.encode_name), info.type)
+        if found != "":
+            fields[info.name] = found
+        elif info.required:
+            fields[info.name] = [] if get_origin(_bare(info.type)) is list else ""
+    return bare(**fields)
 
 
 def _entry_kind(kind: Any) -> type[Struct] | None:
@@ -94,14 +122,18 @@ def _entry_kind(kind: Any) -> type[Struct] | None:
     if get_origin(bare) is not list:
         return None
     entry = _bare(get_args(bare)[0])
-    return entry if isinstance(entry, type) and issubclass(entry, Struct) else None
+    return entry if _is_struct(entry) else None
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)
 
 
 def _read(value: object, kind: Any, path: str, errors: ErrorList) -> None:
     """Append the mistakes of one value, going down into Structs, lists and mappings."""
     bare = _bare(kind)
     before = len(errors)
-    if isinstance(bare, type) and issubclass(bare, Struct) and isinstance(value, dict):
+    if _is_struct(bare) and isinstance(value, dict):
         _read_struct(value, bare, path, errors)
     elif get_origin(bare) is list and isinstance(value, list):
         for index, item in enumerate(value):
@@ -118,7 +150,8 @@ def _read_struct(value: dict[Any, Any], kind: type[Struct], path: str, errors: E
     known = {info.encode_name: info for info in msgspec.structs.fields(kind)}
     for key in value:
         if key not in known:
-            errors.append((f"{dot}{key}" or repr(key), f"unknown key, expected one of {', '.join(known)}"))
+            message = f"unknown key, expected one of {', '.join(known)}"
+            errors.append((f"{dot}{key}" or repr(key), message))
     for name, info in known.items():
         if name in value:
             _read(value[name], info.type, f"{dot}{name}", errors)

@@ -10,6 +10,8 @@ one dict look-up. It is emptied when full, so a flood from many addresses cannot
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+from msgspec.structs import replace
+
 from routing.plan_file import TrunkEntry
 from routing.prefix import PrefixTable
 from vocabulary.number import DialRule
@@ -34,12 +36,14 @@ def parse_network(text: str) -> tuple[int, int, int]:
 class Trunk:
     """A carrier's way in, as the screen reads it.
 
+    rule: how dialled numbers are read; caller_rule: how the caller's is, without strip and add.
     headers, uri_parameters: (lower-case name, tag name); advertise: (host, port) or None.
     """
 
     __slots__ = (
         "_prefixes",
         "advertise",
+        "caller_rule",
         "headers",
         "id",
         "number_from",
@@ -51,6 +55,7 @@ class Trunk:
     def __init__(self, entry: TrunkEntry) -> None:
         self.id: str = entry.id
         self.rule: DialRule = entry.rule
+        self.caller_rule: DialRule = replace(entry.rule, strip="", add="")
         self.number_from: str = entry.number_from
         self.trusted: bool = entry.trusted
         self.advertise: tuple[str, int] | None = entry.advertise

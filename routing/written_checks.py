@@ -45,8 +45,18 @@ class Checks:
         }
 
     def fail(self, path: str, message: str) -> None:
-        """Append one mistake."""
-        self._errors.append((path, message))
+        """Append one mistake, unless the type of that field is wrong already."""
+        if not self._draft.broken or not self.is_broken(path):
+            self._errors.append((path, message))
+
+    def is_broken(self, path: str) -> bool:
+        """Whether a field, what it stands in, or an item of its list has an error of type."""
+        return any(
+            path == broken
+            or path.startswith((f"{broken}.", f"{broken}["))
+            or broken.startswith(f"{path}[")
+            for broken in self._draft.broken
+        )
 
     def parsed(self, path: str, parse: Callable[[str], Parsed], text: str) -> Parsed | None:
         """parse(text), or None and an error where it raises ValueError."""

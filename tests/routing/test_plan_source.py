@@ -171,9 +171,11 @@ def test_any_value_anywhere_is_taken_or_refused(
     try:
         source = load(document)
     except PlanRefused as refusal:
-        assert refusal.errors
+        errors = refusal.errors
     else:
         assert load(to_builtins(source)) == source
+        return
+    assert errors
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -202,7 +204,7 @@ def test_networks_and_numbers_must_not_overlap() -> None:
         {"id": "other", "networks": ["::ffff:127.0.0.0/104"], "country": "US"}
     )
     document["numbers"].append(dict(document["numbers"][0]))
-    assert refused_paths(document) == ["trunks[1].networks[0]", "numbers[1].number"]
+    assert refused_paths(document) == ["numbers[1].number", "trunks[1].networks[0]"]
 
 
 def test_a_target_has_a_uri_or_a_number() -> None:

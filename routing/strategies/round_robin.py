@@ -1,0 +1,106 @@
+"""Smooth weighted round robin: turns in proportion to weight, without bursts.
+
+Each turn every target in it gains its weight; the one with most wins and pays the sum of the
+weights in the turn. Weights 5, 1, 1 give a a b a c a a, not a a a a a b c (the method of nginx,
+Igor Sysoev 2012).
+
+A target that ranked above the winner and yet did not win has no bid that stands; it takes no part
+in the turn. So its credit stays where it is, and it cannot save up for a burst.
+"""
+
+from array import array
+
+from routing.plan import Plan
+from routing.plan_objects import Campaign
+from routing.slots import Slots
+
+RANK_BITS = 20
+OFFSET = 1 << 40  # keeps scores above 0: a credit stays within the sum of all weights, 5 · 10^7
+
+
+class Credits:
+    """State of one campaign: credit by target slot, and the targets of the last scoring."""
+
+    __slots__ = ("credit", "eligible", "scores", "weights")
+
+    def __init__(self) -> None:
+        self.credit = array("q")
+        self.scores = array("q")
+        self.eligible = array("i")
+        self.weights = array("i")
+
+    def score(
+        self, targets: "array[int]", verdicts: "array[int]", weights: "array[int]"
+    ) -> None:
+        """Scores in the order in which the targets' turns would come; ties by plan order."""
+        more = len(verdicts) - len(self.credit)
+        if more > 0:
+            self.credit.extend([0] * more)
+            self.scores.extend([0] * more)
+        self.weights = weights
+        self.eligible = array("i")
+        last = len(targets) - 1
+        for index in range(len(targets)):
+            slot = targets[index]
+            if verdicts[slot] != 255:
+                self.scores[slot] = 0
+                continue
+            self.eligible.append(slot)
+            credit = self.credit[slot] + weights[slot]
+            self.scores[slot] = ((credit + OFFSET) << RANK_BITS) + last - index
+
+    def turn(self, winner: int) -> None:
+        """The winner's turn, among the targets last scored at or below it."""
+        total = 0
+        limit = self.scores[winner]
+        for slot in self.eligible:
+            if self.scores[slot] <= limit:
+                self.credit[slot] += self.weights[slot]
+                total += self.weights[slot]
+        self.credit[winner] -= total
+
+
+class RoundRobin:
+    """Credits of every campaign that uses the strategy."""
+
+    __slots__ = ("_campaigns",)
+
+    def __init__(self) -> None:
+        self._campaigns: dict[str, Credits] = {}
+
+    def scores(
+        self, campaign: Campaign, plan: Plan, verdicts: "array[int]", key: int
+    ) -> "array[int] | None":
+        """A score for each eligible target of the campaign, by target slot."""
+        credits = self._campaigns.get(campaign.id)
+        if credits is None:
+            credits = self._campaigns[campaign.id] = Credits()
+        credits.score(campaign.targets, verdicts, plan.target_weight)
+        return credits.scores
+
+    def won(self, campaign: Campaign, target_slot: int) -> None:
+        """The target of the first ladder entry has had its turn."""
+        self._campaigns[campaign.id].turn(target_slot)
+
+    def snapshot(self, slots: Slots) -> dict[str, dict[str, int]]:
+        """Credits for a checkpoint: campaign → target → credit."""
+        return {
+            campaign: {
+                slots.target_ids[slot]: credit
+                for slot, credit in enumerate(credits.credit)
+                if credit
+            }
+            for campaign, credits in self._campaigns.items()
+        }
+
+    def restore(self, saved: dict[str, dict[str, int]], slots: Slots) -> None:
+        """Take over a snapshot."""
+        for campaign, by_target in saved.items():
+            credits = self._campaigns[campaign] = Credits()
+            for target, credit in by_target.items():
+                slot = slots.slot("target", target)
+                more = slot + 1 - len(credits.credit)
+                if more > 0:
+                    credits.credit.extend([0] * more)
+                    credits.scores.extend([0] * more)
+                credits.credit[slot] = credit
