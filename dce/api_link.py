@@ -8,12 +8,12 @@ from vocabulary.errors import CommandRefused
 ASK_S = 5.0
 
 
-def linked_ask(link: LinkClient, process: str) -> Ask:
+def linked_ask(link: LinkClient, process: str, timeout_s: float = ASK_S) -> Ask:
     """`Deps.ask` over a link. Raises CommandRefused("PROCESS_away")."""
 
     async def ask(request: Request) -> Response:
         try:
-            return await link.ask(request, timeout_s=ASK_S)
+            return await link.ask(request, timeout_s=timeout_s)
         except LinkDown as down:
             doubt = "; it may have been carried out" if down.sent else ""
             raise CommandRefused(

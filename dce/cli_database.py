@@ -1,0 +1,174 @@
+"""Commands that need PostgreSQL: migrate, call show, plan apply, admin create.
+
+While `dce run` holds the data they use its server; otherwise an embedded one is started for the
+time of the command.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from api.plans import parse_json, parse_yaml
+from api.problem import Problem
+from dce.api_link import linked_ask
+from dce.call_text import call_text
+from dce.config import Config
+from dce.database import AWAY, CONNECT_S, Database, database_away, database_dsn, embedded_postgres
+from dce.folders import is_running, prepare_folders
+from dce.link import LinkClient
+from dce.plan_store import PlanStore
+from dce.records import RecordedCalls
+from dce.token_store import create_token as create
+from storage import migrate as migrations
+from vocabulary import limits
+from vocabulary.errors import CommandRefused, ConfigError
+from vocabulary.ids import parse_uuid
+
+PLAN_S = 120.0
+
+
+def migrate(config: Config, way: str, steps: int | None) -> int:
+    """`dce migrate up | status | down --steps N`."""
+    with _server(config):
+        return asyncio.run(_migrate(config, way, steps))
+
+
+def create_token(config: Config, name: str) -> int:
+    """`dce admin create NAME`: the token on stdout, once."""
+
+    async def work(database: Database) -> int:
+        token = await create(database, config.tokens_file, name)
+        print(token)
+        print(f"Token of {name}. It is shown this once; keep it.", file=sys.stderr)
+        return 0
+
+    return _with_database(config, work)
+
+
+def show_call(config: Config, text: str, *, as_json: bool) -> int:
+    """`dce call show ID`: the call, its attempts, its decision, its money."""
+    try:
+        call_id = parse_uuid(text)
+    except ValueError as error:
+        raise ConfigError(f"call show: {error}") from None
+
+    async def work(database: Database) -> int:
+        call = await RecordedCalls(config, database).read_call(call_id)
+        if call is None:
+            raise CommandRefused("call_unknown", f"no call {text} among the recorded ones")
+        if as_json:
+            shown = msgspec.json.format(msgspec.json.encode(call), indent=2).decode()
+        else:
+            shown = call_text(call)
+        print(shown)
+        return 0
+
+    return _with_database(config, work)
+
+
+def apply_plan_file(config: Config, path: str) -> int:
+    """`dce plan apply FILE`: into the exchange that runs on this data."""
+    document = _read_plan(path)
+    if not is_running(config):
+        raise CommandRefused("not_running", f"no exchange runs on {config.data}: dce run")
+
+    async def work(database: Database) -> int:
+        link = LinkClient(config.signal_socket)
+        try:
+            ask = linked_ask(link, "signal", PLAN_S)
+            done = await PlanStore(config.plans_dir, database, ask).apply(document, None)
+        finally:
+            await link.close()
+        for warning in done.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        print(
+            f"plan {done.version} routes calls: {done.bids_put} bids put,"
+            f" {done.bids_removed} removed"
+        )
+        return 0
+
+    return _with_database(config, work)
+
+
+def _read_plan(path: str) -> object:
+    """Document of a plan file, JSON by its name, else YAML. Raises ConfigError."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(limits.plan_bytes_max + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(data) > limits.plan_bytes_max:
+        raise ConfigError(f"{path}: expected at most {limits.plan_bytes_max} bytes")
+    try:
+        return parse_json(data) if path.endswith(".json") else parse_yaml(data)
+    except Problem as problem:
+        raise ConfigError(f"{path}: {problem.body.detail}") from None
+
+
+def _with_database(config: Config, work: Callable[[Database], Awaitable[int]]) -> int:
+    with _server(config):
+        return asyncio.run(_work(config, work))
+
+
+async def _work(config: Config, work: Callable[[Database], Awaitable[int]]) -> int:
+    async with _connected(config) as connection:
+        await migrations.migrate_up(connection)
+    database = Database(database_dsn(config))
+    try:
+        return await work(database)
+    finally:
+        await database.close()
+
+
+async def _migrate(config: Config, way: str, steps: int | None) -> int:
+    async with _connected(config) as connection:
+        if way == "status":
+            for step in await migrations.migration_status(connection):
+                mark = "applied" if step.applied else "missing"
+                print(f"{step.version:04d}_{step.name}  {mark}")
+            return 0
+        if way == "up":
+            done = await migrations.migrate_up(connection)
+        else:
+            assert steps is not None
+            done = await migrations.migrate_down(connection, steps)
+    verb = "applied" if way == "up" else "taken back"
+    for step in done:
+        print(f"{step.version:04d}_{step.name}  {verb}")
+    if not done:
+        print("nothing to do")
+    return 0
+
+
+@asynccontextmanager
+async def _connected(config: Config) -> AsyncIterator[Any]:
+    """One connection. Raises CommandRefused("database_away")."""
+    try:
+        connection = await asyncpg.connect(database_dsn(config), timeout=CONNECT_S)
+    except AWAY as error:
+        raise database_away(error) from error
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=CONNECT_S)
+
+
+@contextmanager
+def _server(config: Config) -> Iterator[None]:
+    """A PostgreSQL for the time of a command, where the embedded one is ours and not running."""
+    if config.database.url or is_running(config):
+        yield
+        return
+    prepare_folders(config)
+    postgres = embedded_postgres(config)
+    postgres.start()
+    try:
+        yield
+    finally:
+        postgres.stop()

@@ -1,0 +1,164 @@
+"""Applying a plan: validated, compiled, written, recorded, swapped in; or refused and forgotten.
+
+```
+document ─load─► source ─compile (thread)─► NNNNNN.plan .bids .json   durable files
+                                         └► PostgreSQL plans          configuration's truth
+                                         └► ApplyPlan over the link   the worker swaps
+                                         └► current                   what the next start takes
+```
+A refusal anywhere takes files and row back; the running plan and `current` stay as they were.
+"""
+
+import asyncio
+import fcntl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from api.deps import AppliedPlan, CurrentPlan
+from dce import plan_files
+from dce.database import Database
+from dce.dial_rules import dial_rules
+from dce.folders import write_durably
+from routing.area_source import bundled_areas
+from routing.compile import compile_plan
+from routing.plan_file import digest, encode_bids, encode_plan
+from routing.plan_source import PlanSource, load, to_builtins
+from vocabulary.commands import ApplyPlan, PlanSwapped, Refusal, Request, Response
+from vocabulary.errors import CommandRefused
+
+Ask = Callable[[Request], Awaitable[Response]]
+
+LOCK_NAME = "apply.lock"
+LOCK_WAIT_S = 30.0
+LOCK_POLL_S = 0.05
+VERSIONS_KEPT = 20
+
+SELECT_LAST = "SELECT coalesce(max(version), 0) FROM plans"
+INSERT_PLAN = "INSERT INTO plans (version, digest, source) VALUES ($1, $2, $3)"
+DELETE_PLAN = "DELETE FROM plans WHERE version = $1 AND applied_at IS NULL"
+
+
+class PlanStore:
+    """`api.deps.Plans` over the plans folder, PostgreSQL and the link."""
+
+    def __init__(self, plans_dir: Path, database: Database, ask: Ask) -> None:
+        """ask: the signal worker; it may take as long as a large swap does."""
+        self._folder = plans_dir
+        self._database = database
+        self._ask = ask
+
+    async def current(self) -> CurrentPlan | None:
+        """The plan that was applied last; None before the first. Works without PostgreSQL."""
+        return await asyncio.to_thread(self._read_current)
+
+    async def apply(self, document: object, expected_digest: str | None) -> AppliedPlan:
+        """Validate, compile, record and swap in. Raises PlanRefused, CommandRefused."""
+        source = await asyncio.to_thread(load, document)
+        async with self._alone():
+            now = await self.current()
+            if expected_digest not in (None, now.digest if now else ""):
+                raise CommandRefused(
+                    "plan_changed", "the plan was changed meanwhile; read it again and retry"
+                )
+            version = await self._next_version(now)
+            try:
+                return await self._apply_as(version, source)
+            except BaseException:
+                await asyncio.to_thread(self._forget, version)
+                raise
+
+    async def _next_version(self, now: CurrentPlan | None) -> int:
+        async with self._database.connection() as connection:
+            stored = int(await connection.fetchval(SELECT_LAST))
+        return max(stored, now.version if now else 0) + 1
+
+    async def _apply_as(self, version: int, source: PlanSource) -> AppliedPlan:
+        text = msgspec.json.encode(to_builtins(source))
+        plan_digest, warnings = await asyncio.to_thread(self._compile, version, source, text)
+        async with self._database.connection() as connection:
+            await connection.execute(INSERT_PLAN, version, plan_digest, text.decode())
+        try:
+            swapped = await self._swap(version)
+        except CommandRefused:
+            with suppress(CommandRefused):  # the row stays without applied_at; nobody reads it
+                async with self._database.connection() as connection:
+                    await connection.execute(DELETE_PLAN, version)
+            raise
+        await asyncio.to_thread(self._settle, version)
+        return AppliedPlan(
+            version, _etag(text), tuple(warnings), swapped.bids_put, swapped.bids_removed
+        )
+
+    async def _swap(self, version: int) -> PlanSwapped:
+        command = ApplyPlan(
+            version, str(plan_files.plan_path(self._folder, version)),
+            str(plan_files.bids_path(self._folder, version)),
+        )
+        answer = await self._ask(command)
+        if isinstance(answer, Refusal):
+            raise CommandRefused(answer.code, answer.detail, retry=answer.retry)
+        assert isinstance(answer, PlanSwapped)
+        return answer
+
+    def _compile(self, version: int, source: PlanSource, text: bytes) -> tuple[bytes, list[str]]:
+        """Write the files of a version; digest of the compiled plan, and warnings."""
+        file, bids, warnings = compile_plan(
+            source, now_s=int(time.time()), version=version, areas=bundled_areas(),
+            dial_rules=dial_rules({trunk.country for trunk in source.trunks}),
+        )
+        compiled = encode_plan(file)
+        write_durably(plan_files.plan_path(self._folder, version), compiled)
+        write_durably(plan_files.bids_path(self._folder, version), encode_bids(bids))
+        write_durably(_source_path(self._folder, version), text)
+        return digest(compiled), warnings
+
+    def _settle(self, version: int) -> None:
+        """Name the plan for the next start; drop versions that nobody reads any more."""
+        plan_files.write_current(self._folder, version)
+        self._forget(version - VERSIONS_KEPT)
+
+    def _forget(self, version: int) -> None:
+        for path in (
+            plan_files.plan_path(self._folder, version),
+            plan_files.bids_path(self._folder, version), _source_path(self._folder, version),
+        ):
+            path.unlink(missing_ok=True)
+
+    def _read_current(self) -> CurrentPlan | None:
+        version = plan_files.read_current(self._folder)
+        if not version:
+            return None
+        text = _source_path(self._folder, version).read_bytes()
+        return CurrentPlan(version, _etag(text), text)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """One applying process at a time: api and command line share the folder."""
+        with (self._folder / LOCK_NAME).open("w") as file:
+            deadline = time.monotonic() + LOCK_WAIT_S
+            while not _locked(file.fileno()):
+                if time.monotonic() > deadline:
+                    raise CommandRefused("plan_busy", "another plan is being applied", retry=True)
+                await asyncio.sleep(LOCK_POLL_S)
+            yield
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _source_path(folder: Path, version: int) -> Path:
+    return folder / f"{version:06d}.json"
+
+
+def _etag(text: bytes) -> str:
+    return sha256(text).hexdigest()[:32]
