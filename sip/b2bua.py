@@ -14,6 +14,7 @@ from sip.client_transaction import FOR_REFRESH, FOR_RELAY, ClientTransaction
 from sip.core import Core
 from sip.counters import TIMED_OUT
 from sip.dialog import Dialog
+from sip.encode import checked
 from sip.grammar import (
     H_RETRY_AFTER,
     M_BYE,
@@ -31,7 +32,7 @@ from sip.refuse import (
     refuse,
     refuse_method,
 )
-from sip.signals import By, Flow, Renegotiate, Renegotiated
+from sip.signals import Acknowledge, By, Flow, Renegotiate, Renegotiated
 from sip.transaction import PROCEEDING
 from sip.uac import body_type, reason_of
 from vocabulary.errors import LocalProtocolError
@@ -241,8 +242,6 @@ def refresh_accepted(
     pending = asker.invitation if asker is not None else None
     if leg.offer_sent:
         requests.acknowledge(core, leg, transaction, b"", b"")
-    elif pending is None:
-        requests.acknowledge(core, leg, transaction, leg.body, leg.content_type)
     else:
         leg.ack_held = True
         transaction.tag = message.to_tag
@@ -294,6 +293,15 @@ def acknowledged(core: Core, leg: Leg, message: Message) -> None:
     peer = leg.peer
     if peer is not None and peer.ack_held and peer.invite is not None:
         requests.acknowledge(core, peer, peer.invite, message.body, body_type(message))
+
+
+def acknowledge(core: Core, leg: Leg, command: Acknowledge) -> None:
+    """The answer that an offerless INVITE of ours waits for. LocalProtocolError if none does."""
+    if not leg.ack_held or leg.invite is None or leg.peer is not None:
+        raise LocalProtocolError("Acknowledge: no ACK is held on this leg")
+    leg.body = command.body
+    leg.content_type = command.content_type
+    requests.acknowledge(core, leg, leg.invite, command.body, checked(command.content_type))
 
 
 def join(core: Core, a: Leg, b: Leg) -> None:

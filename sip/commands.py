@@ -10,6 +10,7 @@ from sip.core import Core
 from sip.counters import LATE_COMMANDS
 from sip.leg import CALLING, ENDING, ESTABLISHED, OFFERED, Leg
 from sip.signals import (
+    Acknowledge,
     Admit,
     Answer,
     By,
@@ -55,7 +56,7 @@ def carry_out(core: Core, admission: Admission, command: Command, now_ns: int) -
 def for_leg(
     core: Core,
     leg: Leg,
-    command: Trying | Ring | Answer | Reject | Cancel | Hangup | Renegotiate,
+    command: Trying | Ring | Answer | Reject | Cancel | Hangup | Renegotiate | Acknowledge,
     now_ns: int,
 ) -> None:
     """Carry out a command about one leg that is alive."""
@@ -73,8 +74,10 @@ def for_leg(
         canceled(core, leg, command.reason, now_ns)
     elif isinstance(command, Hangup):
         hung_up(core, leg, command.reason, now_ns)
-    else:
+    elif isinstance(command, Renegotiate):
         b2bua.renegotiate(core, leg, command, now_ns)
+    else:
+        b2bua.acknowledge(core, leg, command)
 
 
 def canceled(core: Core, leg: Leg, reason: bytes, now_ns: int) -> None:

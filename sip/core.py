@@ -7,10 +7,11 @@
     waiting  the same keys               → those of them without a final response
     legs     leg id                      → Leg
     tags     our tag                     → Leg
+    parted   our tag                     → the BYE that ended its leg, while it lingers (timer K)
     sends    [flow, bytes, flow, bytes …]   in the order in which they leave
 """
 
-from sip.client_transaction import ClientTransaction
+from sip.client_transaction import FOR_BYE, ClientTransaction
 from sip.counters import (
     IGNORED_INPUT,
     RETRANSMITTED,
@@ -46,7 +47,8 @@ class Core:
 
     __slots__ = (
         "agent_line", "clients", "counts", "current", "lanes", "last_leg", "legs", "locals",
-        "merged", "notices", "offers", "sends", "servers", "tags", "timing", "tokens", "waiting",
+        "merged", "notices", "offers", "parted", "sends", "servers", "tags", "timing",
+        "tokens", "waiting",
     )  # fmt: skip
 
     def __init__(self, secret: bytes, worker: int, timing: Timing, user_agent: bytes) -> None:
@@ -61,6 +63,7 @@ class Core:
         self.waiting: dict[bytes, ClientTransaction] = {}
         self.legs: dict[int, Leg] = {}
         self.tags: dict[bytes, Leg] = {}
+        self.parted: dict[bytes, ClientTransaction] = {}
         self.locals: dict[tuple[str, str, int], Local] = {}
         self.sends: list[Flow | bytes] = []
         self.notices: list[Notice] = []
@@ -189,6 +192,8 @@ class Core:
         transaction.origin = None
         self.clients.pop(transaction.branch, None)
         self.waiting.pop(transaction.branch, None)
+        if transaction.purpose == FOR_BYE and transaction.tag:
+            self.parted.pop(transaction.tag, None)
 
     def branch_of(self, leg: Leg) -> bytes:
         """A branch never used before, for a request of a leg."""

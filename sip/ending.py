@@ -5,7 +5,7 @@ A joined leg ends with its peer.
 """
 
 from sip import requests
-from sip.client_transaction import FOR_BYE, FOR_NOBODY
+from sip.client_transaction import FOR_BYE, FOR_NOBODY, ClientTransaction
 from sip.core import Core
 from sip.counters import FAULTS
 from sip.leg import (
@@ -20,7 +20,7 @@ from sip.leg import (
 )
 from sip.signals import By, CallCanceled, Cause, LegEnded, LegFailed, LegReleased
 from sip.transaction import CALLING as UNANSWERED
-from sip.transaction import INPUTS, PROCEEDING
+from sip.transaction import INPUTS, PROCEEDING, TERMINATED
 
 ORPHAN = INPUTS  # kind of the timer that ends an INVITE of ours whose leg is gone
 STATUS_TIMEOUT = 408
@@ -52,6 +52,18 @@ def release(core: Core, leg: Leg, now_ns: int) -> None:
     core.notify(LegReleased(leg.id))
 
 
+def bye_answered(core: Core, leg: Leg, transaction: ClientTransaction, now_ns: int) -> None:
+    """Our BYE has its final answer, whatever it says: the leg is gone (RFC 3261 §15.1.1).
+
+    A BYE of the remote that crossed ours, and was overtaken by its answer, still gets its 200
+    while our transaction lingers.
+    """
+    if leg.dialog is not None and transaction.state != TERMINATED:
+        transaction.tag = leg.dialog.local_tag
+        core.parted[transaction.tag] = transaction
+    release(core, leg, now_ns)
+
+
 def orphan(core: Core, leg: Leg, now_ns: int) -> None:
     """Leave an INVITE of ours to itself for 64·T1: a failure is ACKed, a 2xx ACKed and ended."""
     invite = leg.invite
@@ -68,6 +80,7 @@ def hang_up(core: Core, leg: Leg, by: By, reason: bytes, now_ns: int) -> None:
     Established: BYE (RFC 3261 §15.1.1). Our 2xx not yet acknowledged: BYE once it is, or after
     64·T1 (§15). Not yet answered by us: the same after the 2xx. Dialled: CANCEL.
     """
+    core.current = leg
     if leg.state == CALLING:
         give_up(core, leg, reason, now_ns)
     elif leg.state == OFFERED or leg.state == ANSWERED:
@@ -178,7 +191,10 @@ def fault(core: Core, leg: Leg, now_ns: int) -> None:
         core.notify(LegEnded(leg.id, By.LOCAL))
     release(core, leg, now_ns)
     if peer is not None:
-        hang_up(core, peer, By.LOCAL, b"", now_ns)
+        try:
+            hang_up(core, peer, By.LOCAL, b"", now_ns)
+        except Exception:
+            fault(core, peer, now_ns)
 
 
 def part_with_remote(core: Core, leg: Leg, now_ns: int) -> None:

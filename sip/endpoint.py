@@ -203,7 +203,7 @@ class Endpoint:
             core.count(STRAY_ACKS)
             return
         core.current = leg
-        if uas.acknowledged(core, leg, message.cseq, now_ns):
+        if uas.acknowledged(core, leg, message, now_ns):
             b2bua.acknowledged(core, leg, message)
         else:
             core.count(STRAY_ACKS)
@@ -215,7 +215,9 @@ class Endpoint:
         leg = core.tags.get(tag)
         dialog = leg.dialog_of(tag, message.from_tag) if leg is not None else None
         if leg is None or dialog is None or leg.call_id != message.call_id:
-            if message.method in (M_INVITE, M_BYE, M_INFO, M_OPTIONS):
+            if message.method == M_BYE and tag in core.parted:
+                refuse.refuse(core, message, flow, 200, b"")  # it crossed ours
+            elif message.method in (M_INVITE, M_BYE, M_INFO, M_OPTIONS):
                 refuse.refuse(core, message, flow, 481, b"")
             else:
                 refuse.refuse_method(core, message, flow)
@@ -289,4 +291,4 @@ class Endpoint:
         elif purpose == FOR_RELAY:
             b2bua.relay_answered(self.core, transaction, message, now_ns)
         elif purpose == FOR_BYE and message.status >= 200 and transaction.leg is not None:
-            ending.release(self.core, transaction.leg, now_ns)
+            ending.bye_answered(self.core, transaction.leg, transaction, now_ns)

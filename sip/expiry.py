@@ -81,7 +81,7 @@ def gave_up(core: Core, transaction: ClientTransaction, by: By, now_ns: int) -> 
 def flow_lost(core: Core, flow: Flow, now_ns: int) -> None:
     """A connection closed, or an address refused."""
     core.count(FLOWS_LOST)
-    for transaction in [t for t in core.waiting.values() if t.flow == flow]:
+    for transaction in [t for t in core.waiting.values() if lives_on(t.flow, flow)]:
         core.current = transaction.leg
         actions = transaction.advance(TRANSPORT_ERROR, core.lanes, core.timing, now_ns)
         if actions != IGNORED and actions & TELL:
@@ -89,9 +89,18 @@ def flow_lost(core: Core, flow: Flow, now_ns: int) -> None:
         if transaction.state == TERMINATED:
             core.close_client(transaction)
     if flow.transport != "UDP":
-        for leg in [leg for leg in core.legs.values() if leg.flow == flow]:
+        for leg in [leg for leg in core.legs.values() if lives_on(leg.flow, flow)]:
             core.current = leg
             connection_lost(core, leg, now_ns)
+
+
+def lives_on(mine: Flow, lost: Flow) -> bool:
+    """Whether what goes over `mine` is lost with `lost`: the same remote address and listener,
+    and the same connection, or one that `mine` had still to open (generation 0)."""
+    if mine.port != lost.port or mine.host != lost.host or mine.transport != lost.transport:
+        return False
+    is_same_connection = mine.generation in (0, lost.generation)
+    return is_same_connection and mine.listener == lost.listener
 
 
 def connection_lost(core: Core, leg: Leg, now_ns: int) -> None:

@@ -93,8 +93,9 @@ class LegProgress(Notice, frozen=True, gc=False):
 
 
 class LegAnswered(Notice, frozen=True, gc=False):
-    """The first 2xx to our INVITE; acknowledged already, unless our INVITE had no body
-    (then the ACK carries the answer and leaves when the joined caller's ACK is in)."""
+    """The first 2xx to our INVITE; acknowledged already, unless our INVITE had no body: then the
+    ACK carries the answer and leaves when the joined caller's ACK is in, so Join before Answer
+    (a leg that is not joined: Acknowledge)."""
 
     status: int
     body: bytes = b""
@@ -114,7 +115,10 @@ class LegFailed(Notice, frozen=True, gc=False):
 
 
 class LegAcked(Notice, frozen=True, gc=False):
-    """The caller's ACK to our 2xx came in."""
+    """The caller's ACK to our 2xx came in. body: its answer where the call had no offer."""
+
+    body: bytes = b""
+    content_type: bytes = b""
 
 
 class LegEnded(Notice, frozen=True, gc=False):
@@ -126,8 +130,8 @@ class LegEnded(Notice, frozen=True, gc=False):
 
 
 class Renegotiated(Notice, frozen=True, gc=False):
-    """Our own re-INVITE (Renegotiate) ended; a 2xx was acknowledged already. status: 491 also
-    when an INVITE of either side was under way and ours was not sent, 408 for a time-out."""
+    """Our own re-INVITE (Renegotiate) ended; a 2xx is acknowledged as in LegAnswered. status: 491
+    also when an INVITE of either side was under way and ours was not sent, 408 for a time-out."""
 
     status: int
     body: bytes = b""
@@ -237,7 +241,16 @@ class Join(Struct, frozen=True, gc=False):
 
 class Renegotiate(Struct, frozen=True, gc=False):
     """Send a re-INVITE of our own on an established leg (hold, new media). An empty body asks
-    for an offer; the ACK then repeats the session description that we sent last."""
+    for an offer (only where not joined); the answer then goes by Acknowledge."""
+
+    leg: int
+    body: bytes = b""
+    content_type: bytes = b""
+
+
+class Acknowledge(Struct, frozen=True, gc=False):
+    """Send the ACK that is held for the answer to an offerless Dial or Renegotiate. Only for a
+    leg that is not joined: on a joined one the other side's ACK brings the answer."""
 
     leg: int
     body: bytes = b""
@@ -259,5 +272,16 @@ class FlowLost(Struct, frozen=True, gc=False):
 
 
 Command = (
-    Trying | Ring | Answer | Reject | Dial | Cancel | Hangup | Join | Renegotiate | Admit | FlowLost
+    Trying
+    | Ring
+    | Answer
+    | Reject
+    | Dial
+    | Cancel
+    | Hangup
+    | Join
+    | Renegotiate
+    | Acknowledge
+    | Admit
+    | FlowLost
 )

@@ -10,7 +10,7 @@ from sip.client_transaction import FOR_BYE, FOR_CALL, ClientTransaction
 from sip.core import Core
 from sip.counters import TIMED_OUT
 from sip.dialog import Dialog, request_bytes
-from sip.encode import checked
+from sip.encode import checked, line
 from sip.grammar import H_REASON, H_RETRY_AFTER, M_INVITE
 from sip.headers import parse_retry_after, quote_display
 from sip.leg import CALLING, ENDING, ESTABLISHED, OFFERED, Leg
@@ -82,7 +82,7 @@ def caller(command: Dial, host: bytes) -> bytes:
 
 def more_lines(command: Dial) -> bytes:
     """Header lines that the desk asked for, each checked against line breaks."""
-    lines = [b"%b: %b\r\n" % (checked(name), checked(value)) for name, value in command.extra]
+    lines = [line(name, value) for name, value in command.extra]
     if command.asserted:
         lines.append(b"P-Asserted-Identity: %b\r\n" % checked(command.asserted))
     return b"".join(lines)

@@ -241,16 +241,16 @@ def same_source(a: Flow, b: Flow) -> bool:
     return a.transport == b.transport and a.host == b.host and a.listener == b.listener
 
 
-def acknowledged(core: Core, leg: Leg, cseq: int, now_ns: int) -> bool:
+def acknowledged(core: Core, leg: Leg, message: Message, now_ns: int) -> bool:
     """The ACK of our 2xx came in. False if none is due: a copy, or a stray one."""
     pending = leg.invitation
-    if pending is None or not pending.final or pending.message.cseq != cseq:
+    if pending is None or not pending.final or pending.message.cseq != message.cseq:
         return False
     core.lanes.cancel(leg)
     leg.invitation = None
     if leg.state == ANSWERED:
         leg.state = ESTABLISHED
-        core.notify(LegAcked(leg.id))
+        core.notify(LegAcked(leg.id, message.body, message.content_type))
         if leg.hang_up:
             ending.hang_up(core, leg, By.LOCAL, leg.reason, now_ns)
     return True

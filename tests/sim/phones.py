@@ -7,6 +7,7 @@ import heapq
 from typing import Any
 
 from sip.signals import (
+    Acknowledge,
     Answer,
     By,
     CallCanceled,
@@ -77,12 +78,19 @@ def ignore(_notice: Notice, _now_ns: int) -> None:
 
 
 class Caller(TimedDesk):
-    """Dials when told to; hangs up talk_ns after the answer (None: never)."""
+    """Dials when told to; hangs up talk_ns after the answer (None: never).
 
-    def __init__(self, talk_ns: int | None = None, cancel_on: int = 0) -> None:
+    cancel_on: status of a provisional response at which it gives up. answer: what it puts into
+    the ACK of a call that it placed without an offer.
+    """
+
+    def __init__(
+        self, talk_ns: int | None = None, cancel_on: int = 0, answer: bytes = b""
+    ) -> None:
         super().__init__()
         self.talk_ns = talk_ns
         self.cancel_on = cancel_on
+        self.answer = answer
 
     def call(self, flow: Flow, leg: int = 1, body: bytes = OFFER, **fields: Any) -> Dial:
         """The command that places a call."""
@@ -96,6 +104,8 @@ class Caller(TimedDesk):
             self.say(Cancel(notice.leg))
 
     def LegAnswered(self, notice: LegAnswered, now_ns: int) -> None:
+        if self.answer:
+            self.say(Acknowledge(notice.leg, self.answer, SDP))
         if self.talk_ns is not None:
             self.later(now_ns + self.talk_ns, Hangup(notice.leg))
 

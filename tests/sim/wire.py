@@ -138,7 +138,9 @@ class Party:
         names = ("server_transactions", "client_transactions", "legs", "dialogs", "timers")
         core = self.endpoint.core
         indexes = {"merged": len(core.merged), "offers": len(core.offers)}
-        return {name: gauges[name] for name in names} | indexes | {"waiting": len(core.waiting)}
+        return {name: gauges[name] for name in names} | indexes | {
+            "waiting": len(core.waiting), "parted": len(core.parted),
+        }
 
 
 class World:
@@ -253,7 +255,8 @@ class World:
         end_ns = self.now_ns + limit_ns
         while not event():
             next_ns = self.next_ns()
-            assert next_ns is not None and next_ns <= end_ns, self.drawing()
+            assert next_ns is not None, self.drawing()
+            assert next_ns <= end_ns, self.drawing()
             self.step()
 
     def lines(self, source: str, target: str) -> list[str]:
