@@ -86,6 +86,9 @@ REASONS: dict[int, bytes] = {
     607: b"Unwanted",
     608: b"Rejected",
 }
+CR = 13
+LF = 10
+NUL = 0
 CLASS_REASONS = (b"", b"Trying", b"OK", b"Redirect", b"Client Error", b"Server Error", b"Failure")
 STATUS_LINES: dict[int, bytes] = {
     code: b"SIP/2.0 %d %b\r\n" % (code, reason) for code, reason in REASONS.items()
@@ -100,14 +103,14 @@ def header_value(text: str | bytes) -> bytes:
 
 def checked(raw: bytes) -> bytes:
     """`raw` itself. Raises LocalProtocolError if it holds CR, LF or NUL."""
-    if b"\n" in raw or b"\r" in raw or b"\0" in raw:
+    if LF in raw or CR in raw or NUL in raw:
         raise LocalProtocolError("CR, LF or NUL in a value to be sent")
     return raw
 
 
 def address_value(raw: bytes) -> bytes:
     """A From or To value as it is. Raises LocalProtocolError on CR, LF or an unescaped NUL."""
-    if b"\n" in raw or b"\r" in raw or (b"\0" in raw and b"\0" in raw.replace(b"\\\0", b"")):
+    if LF in raw or CR in raw or (NUL in raw and NUL in raw.replace(b"\\\0", b"")):
         raise LocalProtocolError("CR, LF or NUL in an address to be sent")
     return raw
 
@@ -129,19 +132,28 @@ def lines_checked(extra: bytes) -> bytes:
 
     Raises LocalProtocolError if an empty line, a bare CR or LF, or a NUL would slip through.
     """
-    if not extra:
-        return extra
-    count = extra.count(b"\r\n")
-    if (
-        not extra.endswith(b"\r\n")
-        or extra.startswith((b"\r", b" ", b"\t"))
-        or b"\r\n\r\n" in extra
-        or extra.count(b"\n") != count
-        or extra.count(b"\r") != count
-        or b"\0" in extra
-    ):
+    if extra and not are_lines(extra, len(extra)):
         raise LocalProtocolError("malformed header lines to be sent")
     return extra
+
+
+def are_lines(p: bytes, size: int) -> int:
+    """1 if p[:size] is whole lines, none of them empty, the first one not a continuation."""
+    i = at = 0
+    if p[0] == 32 or p[0] == 9:
+        return 0
+    while i < size:
+        while i < size and p[i] > 13:
+            i += 1
+        if i + 1 < size and p[i] == 13 and p[i + 1] == 10:
+            if i == at:
+                return 0
+            i += 1
+            at = i + 1
+        elif i < size and (p[i] == 13 or p[i] == 10 or p[i] == 0):
+            return 0
+        i += 1
+    return 1 if at == size else 0
 
 
 def status_line(code: int, reason: bytes = b"") -> bytes:
@@ -167,18 +179,8 @@ def tail(body: bytes, content_type: bytes) -> bytes:
         return b"Content-Length: 0\r\n\r\n"
     if not content_type:
         raise LocalProtocolError("a body to be sent has no Content-Type")
-    return b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
-        checked(content_type),
-        len(body),
-        body,
-    )
-
-
-def tagged(to_value: bytes, tag: bytes) -> bytes:
-    """A To value with `;tag=` added, unless it has a tag or `tag` is b"" (RFC 3261 §8.2.6.2)."""
-    if not tag or headers.tag_of(to_value):
-        return address_value(to_value)
-    return b"%b;tag=%b" % (address_value(to_value), token(tag))
+    kind = checked(content_type)
+    return b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (kind, len(body), body)
 
 
 def response(
@@ -196,14 +198,17 @@ def response(
     head: Message.response_head(); to_line: Message.to_line(), left out if b""; to_tag: added
     where To has none; extra: ready header lines. Raises LocalProtocolError as the parts do.
     """
-    to = b"To: %b\r\n" % tagged(to_line, to_tag) if to_line else b""
-    return b"%b%b%b%b%b" % (
-        status_line(code, reason),
-        head,
-        to,
-        lines_checked(extra),
-        tail(body, content_type),
-    )
+    parts = [status_line(code, reason), head]
+    if to_line:
+        parts.append(b"To: ")
+        parts.append(address_value(to_line))
+        if to_tag and not headers.tag_of(to_line):
+            parts.append(b";tag=")
+            parts.append(token(to_tag))
+        parts.append(b"\r\n")
+    parts.append(lines_checked(extra))
+    parts.append(tail(body, content_type))
+    return b"".join(parts)
 
 
 def request(

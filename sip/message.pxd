@@ -60,4 +60,6 @@ cdef class Message:
     cpdef bytes response_head(self, bytes source_host, int source_port)
 
     cdef bint _needs_rewrite(self, bytes source_host)
-    cdef bytes _top_via(self, int at, bytes source_host, int source_port)
+
+    @cython.locals(cut_at=int, cut_end=int, next_at=int, next_end=int)
+    cdef void _top_via(self, list found, int at, bytes source_host, int source_port) except *

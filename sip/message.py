@@ -290,7 +290,7 @@ class Message:
                 found.append(self.data[run_at:run_end])
                 run_at = at
             if top:
-                found.append(self._top_via(at, source_host, source_port))
+                self._top_via(found, at, source_host, source_port)
                 run_at = self.via_end
             run_end = self._index(row, 6) + 2
             taken |= ONE << h
@@ -306,16 +306,20 @@ class Message:
         host = self.data[self.host_at : self.host_end].lower()
         return host.strip(b"[]") != source_host
 
-    def _top_via(self, at: int, source_host: bytes, source_port: int) -> bytes:
-        """The first Via element from `at`, its received and rport taken out and set anew."""
-        pieces: list[bytes] = []
-        for cut_at, cut_end in sorted(
-            [(self.received_from, self.received_end), (self.rport_at, self.rport_end)]
-        ):
-            if cut_end:
-                pieces.append(self.data[at:cut_at])
-                at = cut_end
-        pieces.append(self.data[at : self.via_end])
-        kept = b"".join(pieces).rstrip(b" \t\r\n")
-        asked = b";rport=%d" % source_port if self.via_rport >= 0 else b""
-        return b"%b;received=%b%b" % (kept, source_host, asked)
+    def _top_via(self, found: list[bytes], at: int, source_host: bytes, source_port: int) -> None:
+        """Append the first Via element from `at`, its received and rport set anew."""
+        cut_at, cut_end = self.received_from, self.received_end
+        next_at, next_end = self.rport_at, self.rport_end
+        if next_at < cut_at:
+            cut_at, cut_end, next_at, next_end = next_at, next_end, cut_at, cut_end
+        if cut_end:
+            found.append(self.data[at:cut_at])
+            at = cut_end
+        if next_end:
+            found.append(self.data[at:next_at])
+            at = next_end
+        found.append(self.data[at : self.via_end].rstrip(b" \t\r\n"))
+        found.append(b";received=")
+        found.append(source_host)
+        if self.via_rport >= 0:
+            found.append(b";rport=%d" % source_port)

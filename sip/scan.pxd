@@ -3,7 +3,7 @@ from sip cimport check, grammar, headers, uri
 from sip.message cimport Message
 
 cdef int TOKEN, LWS, URI, FROM, TO, ACK, MESSAGE_MAX, HEADERS_MAX, LINE_MAX, URI_MAX
-cdef bytearray SCRATCH
+cdef unsigned char SCRATCH[1600]
 
 @cython.locals(message=Message)
 cpdef Message scan(bytes data, int start=*, int end=*)
@@ -16,7 +16,7 @@ cpdef object measure(bytes head)
 
 cdef object _broken(Message message)
 
-@cython.locals(message=Message, p="const unsigned char*", scratch="unsigned char*", i=int)
+@cython.locals(message=Message, p="const unsigned char*", i=int)
 cdef Message read(bytes data, int start, int end)
 
 cdef int is_blank(const unsigned char* p, int i, int end) noexcept
@@ -41,7 +41,7 @@ cdef int is_sip_scheme(const unsigned char* p, int i, int end) noexcept
 @cython.locals(name_at=int, name_end=int, value_at=int, h=int)
 cdef void header_lines(Message message, const unsigned char* p, int i, int end) noexcept
 
-@cython.locals(scratch="unsigned char*", at=int)
+@cython.locals(at=int)
 cdef void add_row(Message message, int h, int name_at, int value_at, int line_end_at) noexcept
 
 @cython.locals(bad=int)

@@ -50,7 +50,8 @@ def scan(data: bytes, start: int = 0, end: int = -1) -> Message:
     the method of the request (not checked for an unknown one: it is 501 in any case); a
     readable Via in front; a sane Request-URI of any scheme; every bound of limits.py kept.
     """
-    message = read(data, start, len(data) if end < 0 else end)
+    assert start >= 0
+    message = read(data, start, len(data) if end < 0 else min(end, len(data)))
     if message.fault:
         raise _broken(message)
     return message
@@ -100,7 +101,6 @@ def read(data: bytes, start: int, end: int) -> Message:
     message = Message.__new__(Message)
     message._clear(data, start, end)
     p = data
-    scratch = SCRATCH
     i = start
     while i + 1 < end and p[i] == 13 and p[i + 1] == 10:
         i += 2
@@ -113,7 +113,7 @@ def read(data: bytes, start: int, end: int) -> Message:
     i = start_line(message, p, i, end)
     if i >= 0:
         header_lines(message, p, i, end)
-        message.rows = scratch[: message.row_count * 8]
+        message.rows = SCRATCH[: message.row_count * 8]
         check.finish(message, p, end)
     return message
 
@@ -200,7 +200,7 @@ def request_line(message: Message, p: bytes, i: int, end: int) -> None:
 
 
 def request_uri_fault(message: Message, p: bytes) -> int:
-    """Fault of the Request-URI, 0 if none: octets, scheme, and for sip and sips host, port, no headers.
+    """Fault of the Request-URI, 0 if none: its octets, scheme, for sip and sips host and port.
 
     RFC 3261 §19.1.1: a Request-URI has no headers; RFC 4475 §3.1.2.11.
     """
@@ -269,17 +269,16 @@ def header_lines(message: Message, p: bytes, i: int, end: int) -> None:
 
 def add_row(message: Message, h: int, name_at: int, value_at: int, line_end_at: int) -> None:
     """Write the next row of the message into the scratch rows."""
-    scratch = SCRATCH
     at = message.row_count * 8
     message.row_count += 1
-    scratch[at] = h
-    scratch[at + 1] = 0
-    scratch[at + 2] = name_at & 255
-    scratch[at + 3] = name_at >> 8
-    scratch[at + 4] = value_at & 255
-    scratch[at + 5] = value_at >> 8
-    scratch[at + 6] = line_end_at & 255
-    scratch[at + 7] = line_end_at >> 8
+    SCRATCH[at] = h
+    SCRATCH[at + 1] = 0
+    SCRATCH[at + 2] = name_at & 255
+    SCRATCH[at + 3] = name_at >> 8
+    SCRATCH[at + 4] = value_at & 255
+    SCRATCH[at + 5] = value_at >> 8
+    SCRATCH[at + 6] = line_end_at & 255
+    SCRATCH[at + 7] = line_end_at >> 8
 
 
 def line_end(p: bytes, i: int, end: int) -> int:

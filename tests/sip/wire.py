@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from sip.scan import BrokenMessage, scan
+
 INVITE_871 = (Path(__file__).parent / "invite_871.sip").read_bytes()
 LINES = {
     b"Via": b"SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKabc;rport",
@@ -35,3 +39,10 @@ def response(first: bytes = b"SIP/2.0 200 OK", change: Mapping[bytes, bytes | No
              extra: bytes = b"", body: bytes = b"") -> bytes:  # fmt: skip
     """A response with the same lines."""
     return build(first, {b"Max-Forwards": None, **(change or {})}, extra, body)
+
+
+def refused(data: bytes) -> tuple[int, str]:
+    """Status and reason with which the scanner refuses `data`."""
+    with pytest.raises(BrokenMessage) as caught:
+        scan(data)
+    return caught.value.status, caught.value.reason
