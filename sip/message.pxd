@@ -13,10 +13,11 @@ cdef class Message:
     cdef int fault, row_count, via_count
     cdef unsigned long long seen
     cdef int method_at, method_end, cseq_method_at, cseq_method_end
-    cdef int uri_at, uri_end, scheme_end, body_at, body_end
+    cdef int uri_at, uri_end, scheme_end
+    cdef readonly int body_at, body_end, to_tag_end
     cdef int branch_at, branch_end, host_at, host_end, transport_at, transport_end, via_end
     cdef int received_from, received_at, received_end, rport_at, rport_end
-    cdef int call_id_at, call_id_end, from_tag_at, from_tag_end, to_tag_at, to_tag_end
+    cdef int call_id_at, call_id_end, from_tag_at, from_tag_end, to_tag_at
 
     cdef void _clear(self, bytes data, int start, int end) noexcept
 

@@ -33,6 +33,7 @@ class Message:
     cseq: 0..2^31-1, -1 if absent. max_forwards: 0..255, -1 if absent or above 255.
     via_rport: of the top Via: -1 no rport, 0 rport without value, else the value.
     content_length: -1 if absent, -2 if malformed or given twice.
+    body_at, body_end, to_tag_end: indices, for who only asks whether a body or To tag exists.
     uri_scheme, branch, sent_by, from_tag …: properties; b"" for whatever is absent.
     """
 
