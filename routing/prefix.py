@@ -56,7 +56,7 @@ class PrefixTable:
             digit = ord(number[position]) - 48
             if digit < 0 or digit > 9:
                 break
-            node = cells[node * DIGITS + digit]
+            node = cells[node * 10 + digit]
             if node == 0:
                 break
             if values[node] >= 0:

@@ -92,10 +92,11 @@ def negative_log2(mixed: int, table: "array[int]") -> int:
     table: LOG_TABLE.
     """
     half = mixed >> 1 | 1  # 63 bits, never 0, so that C's signed integers hold it
+    one = 1  # typed: a literal 1 << 62 would overflow C's int
     power = 62
     while half >> power == 0:
         power -= 1
-    fraction = half - (1 << power)
+    fraction = half - (one << power)
     # The 34 bits below the leading one: 10 choose the step, 24 interpolate within it.
     if power >= 34:
         fraction >>= power - 34
@@ -104,4 +105,4 @@ def negative_log2(mixed: int, table: "array[int]") -> int:
     step = fraction >> 24
     low = table[step]
     within = (table[step + 1] - low) * (fraction & 0xFFFFFF) >> 24
-    return ((63 - power) << 24) - low - within
+    return (one * (63 - power) << 24) - low - within

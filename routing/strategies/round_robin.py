@@ -13,51 +13,73 @@ from array import array
 from routing.plan import Plan
 from routing.plan_objects import Campaign
 from routing.slots import Slots
+from vocabulary.limits import score_max, targets_max
 
-RANK_BITS = 20
-OFFSET = 1 << 40  # keeps scores above 0: a credit stays within the sum of all weights, 5 · 10^7
-
+# A score is credit (2^40 ± 1,000 · targets) and a rank of 20 bits.
+assert targets_max < 2**20
+assert (2**40 + 1_000 * targets_max + 1) << 20 <= score_max
 
 class Credits:
-    """State of one campaign: credit by target slot, and the targets of the last scoring."""
+    """State of one campaign: credit by target slot, and the targets of the last scoring.
 
-    __slots__ = ("credit", "eligible", "scores", "weights")
+    eligible[:count]: the slots that were scored.
+    """
+
+    __slots__ = ("count", "credit", "eligible", "scores", "weights")
 
     def __init__(self) -> None:
         self.credit = array("q")
         self.scores = array("q")
         self.eligible = array("i")
         self.weights = array("i")
+        self.count = 0
+
+    def resize(self, slots: int) -> None:
+        """Room for more target slots."""
+        more = slots - len(self.credit)
+        if more > 0:
+            self.credit.extend([0] * more)
+            self.scores.extend([0] * more)
+            self.eligible.extend([0] * more)
 
     def score(
         self, targets: "array[int]", verdicts: "array[int]", weights: "array[int]"
     ) -> None:
         """Scores in the order in which the targets' turns would come; ties by plan order."""
-        more = len(verdicts) - len(self.credit)
-        if more > 0:
-            self.credit.extend([0] * more)
-            self.scores.extend([0] * more)
+        self.resize(len(verdicts))
         self.weights = weights
-        self.eligible = array("i")
+        credits = self.credit
+        scores = self.scores
+        eligible = self.eligible
+        gains = weights
+        count = 0
         last = len(targets) - 1
         for index in range(len(targets)):
             slot = targets[index]
             if verdicts[slot] != 255:
-                self.scores[slot] = 0
+                scores[slot] = 0
                 continue
-            self.eligible.append(slot)
-            credit = self.credit[slot] + weights[slot]
-            self.scores[slot] = ((credit + OFFSET) << RANK_BITS) + last - index
+            eligible[count] = slot
+            count += 1
+            # 2^40 keeps scores above 0: a credit stays within the sum of all weights, 5 · 10^7.
+            credit = 1_099_511_627_776 + credits[slot] + gains[slot]
+            scores[slot] = (credit << 20) + last - index
+        self.count = count
 
     def turn(self, winner: int) -> None:
         """The winner's turn, among the targets last scored at or below it."""
+        credits = self.credit
+        scores = self.scores
+        eligible = self.eligible
+        gains = self.weights
         total = 0
-        limit = self.scores[winner]
-        for slot in self.eligible:
-            if self.scores[slot] <= limit:
-                self.credit[slot] += self.weights[slot]
-                total += self.weights[slot]
-        self.credit[winner] -= total
+        limit = scores[winner]
+        for index in range(self.count):
+            slot = eligible[index]
+            if scores[slot] <= limit:
+                credits[slot] += gains[slot]
+                total += gains[slot]
+        credits[winner] -= total
 
 
 class RoundRobin:
@@ -99,8 +121,5 @@ class RoundRobin:
             credits = self._campaigns[campaign] = Credits()
             for target, credit in by_target.items():
                 slot = slots.slot("target", target)
-                more = slot + 1 - len(credits.credit)
-                if more > 0:
-                    credits.credit.extend([0] * more)
-                    credits.scores.extend([0] * more)
+                credits.resize(slot + 1)
                 credits.credit[slot] = credit
