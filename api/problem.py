@@ -18,13 +18,7 @@ ERRORS_SHOWN_MAX = 1_000
 # Status of a refused command by its code; a code that is absent is 422, or 503 if a retry helps.
 STATUS_OF_CODE = {
     "account_unknown": 404,
-    "buyer_unknown": 404,
-    "call_unknown": 404,
-    "plan_absent": 404,
     "plan_changed": 412,
-    "plan_busy": 409,
-    "idempotency_conflict": 409,
-    "idempotency_reused": 409,
     "fault": 500,
     "answer_too_large": 500,
 }

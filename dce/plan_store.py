@@ -46,11 +46,14 @@ DELETE_PLAN = "DELETE FROM plans WHERE version = $1 AND applied_at IS NULL"
 class PlanStore:
     """`api.deps.Plans` over the plans folder, PostgreSQL and the link."""
 
-    def __init__(self, plans_dir: Path, database: Database, ask: Ask) -> None:
+    def __init__(
+        self, plans_dir: Path, database: Database, ask: Ask, *, lock_wait_s: float = LOCK_WAIT_S
+    ) -> None:
         """ask: the signal worker; it may take as long as a large swap does."""
         self._folder = plans_dir
         self._database = database
         self._ask = ask
+        self._lock_wait_s = lock_wait_s
 
     async def current(self) -> CurrentPlan | None:
         """The plan that was applied last; None before the first. Works without PostgreSQL."""
@@ -140,7 +143,7 @@ class PlanStore:
     async def _alone(self) -> AsyncIterator[None]:
         """One applying process at a time: api and command line share the folder."""
         with (self._folder / LOCK_NAME).open("w") as file:
-            deadline = time.monotonic() + LOCK_WAIT_S
+            deadline = time.monotonic() + self._lock_wait_s
             while not _locked(file.fileno()):
                 if time.monotonic() > deadline:
                     raise CommandRefused("plan_busy", "another plan is being applied", retry=True)

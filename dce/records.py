@@ -46,7 +46,7 @@ SELECT_BIDS = (
 )
 SELECT_POSTINGS = (
     "SELECT kind::text, account::text, owner, amount_micros, currency, posted_at"
-    " FROM ledger_entries WHERE source_id = $1 ORDER BY kind, line"
+    " FROM ledger_entries WHERE source_id = $1 ORDER BY line"
 )
 ATTESTATIONS = {0: "unknown", 1: "A", 2: "B", 4: "C"}
 

@@ -79,10 +79,10 @@ class SignalDouble:
         if command.account not in self.balances:
             raise CommandRefused("account_unknown", f"no buyer {command.account}")
         if command.currency != "USD":
-            raise CommandRefused("currency_mismatch", "the account is in USD")
+            raise CommandRefused("currency_differs", "the account is in USD")
         earlier = self.keys.get(command.idempotency_key)
         if earlier not in (None, command):
-            raise CommandRefused("idempotency_conflict", "the key was used for something else")
+            raise CommandRefused("key_reused", "this idempotency key belongs to another top-up")
         if earlier is None:
             self.keys[command.idempotency_key] = command
             self.balances[command.account] += command.amount_micros

@@ -47,10 +47,10 @@ async def test_the_same_key_at_the_same_time_posts_once(bench: Bench) -> None:
     assert bench.signal.balances["acme"] == 17_500_000
 
 
-async def test_a_used_key_for_another_amount_is_a_conflict(bench: Bench) -> None:
+async def test_a_used_key_for_another_amount_is_refused(bench: Bench) -> None:
     await top_up(bench, GOOD)
     status, body = await top_up(bench, {"amount": "13.00", "currency": "USD"})
-    assert (status, body["code"], body["retry"]) == (409, "idempotency_conflict", False)
+    assert (status, body["code"], body["retry"]) == (422, "key_reused", False)
 
 
 async def test_works_while_postgresql_is_away(bench: Bench) -> None:
@@ -81,7 +81,7 @@ async def test_the_key_is_required_and_bounded(bench: Bench, key: str | None, co
     ({"amount": "1" * 33, "currency": "USD"}, 400, "request_invalid", "amount"),
     ({"amount": 12.5, "currency": "USD"}, 400, "request_invalid", "amount"),
     ({"amount": "1", "currency": "usd"}, 400, "request_invalid", "currency"),
-    ({"amount": "1", "currency": "EUR"}, 422, "currency_mismatch", None),
+    ({"amount": "1", "currency": "EUR"}, 422, "currency_differs", None),
     ({"amount": "1"}, 400, "request_invalid", "body"),
     ({"amount": "1", "currency": "USD", "note": "x"}, 400, "request_invalid", "body"),
     ([], 400, "request_invalid", "body"),

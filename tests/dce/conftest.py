@@ -1,0 +1,5 @@
+"""Fixtures of the platform's tests: a real PostgreSQL."""
+
+from tests.postgres_fixture import database_dsn, postgres_dsn, template_database
+
+__all__ = ["database_dsn", "postgres_dsn", "template_database"]
