@@ -67,7 +67,12 @@ class Credits:
         self.count = count
 
     def turn(self, winner: int) -> None:
-        """The winner's turn, among the targets last scored at or below it."""
+        """The winner's turn, among the targets last scored at or below it.
+
+        A winner of an earlier scoring that the last one did not hold is let go uncharged.
+        """
+        if winner >= len(self.scores) or self.scores[winner] == 0:
+            return
         credits = self.credit
         scores = self.scores
         eligible = self.eligible
@@ -101,8 +106,11 @@ class RoundRobin:
         return credits.scores
 
     def won(self, campaign: Campaign, target_slot: int) -> None:
-        """The target of the first ladder entry has had its turn."""
-        self._campaigns[campaign.id].turn(target_slot)
+        """The target has had its turn; none is kept for a campaign that was never scored here,
+        as when a plan changed its strategy while the call was dialled."""
+        credits = self._campaigns.get(campaign.id)
+        if credits is not None:
+            credits.turn(target_slot)
 
     def snapshot(self, slots: Slots) -> dict[str, dict[str, int]]:
         """Credits for a checkpoint: campaign → target → credit."""

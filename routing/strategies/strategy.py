@@ -10,8 +10,8 @@ from routing.plan_objects import Campaign
 class Strategy(Protocol):
     """A score plug-in of the one pipeline (exchange rule 26). One instance serves all campaigns.
 
-    All of a call's scoring and its `won` happen in one turn, so a strategy may keep what it
-    scored last.
+    The first entry of a ladder is reserved in the turn that scored it; a further entry, after a
+    failed attempt, in a later turn, when other calls were scored and perhaps another plan runs.
     """
 
     def scores(
@@ -24,4 +24,4 @@ class Strategy(Protocol):
         """
 
     def won(self, campaign: Campaign, target_slot: int) -> None:
-        """The first ladder entry of the auction last scored for this campaign is reserved."""
+        """A ladder entry of a call of this campaign is reserved: this target had its turn."""

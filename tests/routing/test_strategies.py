@@ -114,6 +114,18 @@ def test_round_robin_goes_on_after_a_restart() -> None:
     assert begun + turns(second, plan, everyone(plan), 4) == "aabacaa"
 
 
+def test_a_win_after_a_change_of_plan_is_let_go() -> None:
+    plan = weighted_plan([1, 1])
+    strategy = RoundRobin()
+    strategy.won(plan.campaigns["auto"], 1)  # scored by another strategy before the change
+    verdicts = everyone(plan)
+    verdicts[1] = 0
+    assert best(strategy, plan, verdicts) == 0
+    strategy.won(plan.campaigns["auto"], 1)  # not in the last scoring
+    strategy.won(plan.campaigns["auto"], 99)  # a target that came with a later plan
+    assert strategy.snapshot(slots_of(plan)) == {"auto": {}}
+
+
 def test_priority_is_strict() -> None:
     plan = weighted_plan([1, 1_000, 1_000], [1, 2, 3])
     strategy = PriorityWeight()
