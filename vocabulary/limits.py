@@ -62,6 +62,15 @@ routes_cached_max = 4_096
 stream_connect_ns = 4 * NS_PER_S
 stream_backlog_max = 256
 
+# Names of hosts (dns_ttl bounds hold for what a server says; stale addresses outlive its failure)
+dns_query_ns = 3 * NS_PER_S
+dns_queries_max = 16
+dns_addresses_max = 16
+dns_ttl_min_ns = 5 * NS_PER_S
+dns_ttl_max_ns = 3_600 * NS_PER_S
+dns_retry_ns = 30 * NS_PER_S
+dns_stale_ns = 3_600 * NS_PER_S
+
 # Plan
 plan_bytes_max = 64 * 1_048_576
 plan_objects_max = 200_000
@@ -105,6 +114,7 @@ hold_seconds_per_second_terms = 300
 segment_bytes = 64 * 1_048_576
 record_bytes_max = 1_048_576
 journal_pending_bytes_max = 64 * 1_048_576
+record_batch_records_max = 20_000
 checkpoint_every_ns = 10 * NS_PER_S
 checkpoint_every_records = 100_000
 heartbeat_ns = NS_PER_S
