@@ -83,13 +83,15 @@ class Endpoint:
         core = self.core
         core.current = None
         try:
-            message = scan(data)
+            try:
+                message = scan(data)
+            except BrokenMessage as broken:
+                self.broken(broken, flow)
+                return
             if message.is_request:
                 self.request(message, flow, now_ns)
             else:
                 self.response(message, now_ns)
-        except BrokenMessage as broken:
-            self.broken(broken, flow)
         except Exception:
             self.fault(now_ns)
 

@@ -53,7 +53,7 @@ def test_a_fault_ends_its_call_and_no_other(victim: int) -> None:
     net.call(3)
     net.world.run_until(lambda: len(net.exchange.seen(LegAcked)) == 2)
     core = net.exchange.endpoint.core
-    core.legs[victim].local = Bomb()  # type: ignore[assignment]
+    core.legs[victim].flow = Bomb()  # type: ignore[assignment]
     net.world.run()
     assert net.exchange.endpoint.statistics()["faults"] >= 1
     ended = {n.leg: n.by for n in net.exchange.seen(LegEnded)}
