@@ -22,6 +22,7 @@ from vocabulary.errors import ExchangeError
 
 START_S = 120.0  # replaying a long journal is the longest part
 STOP_S = 15.0
+LAST_WORDS_S = 1.0  # a child that closed its pipe is about to end with a status of its own
 
 log = logging.getLogger("dce.supervisor")
 
@@ -60,6 +61,7 @@ class Child:
         with os.fdopen(reading, "rb", buffering=0) as pipe:
             line = await self._first_line(pipe, ready_s)
         if line != READY_LINE:
+            await self._ended_within(LAST_WORDS_S)
             await self.stop()
             raise ChildDied(f"{self.describe()} before it was ready")
 
@@ -86,15 +88,25 @@ class Child:
         """SIGTERM, and SIGKILL after stop_s. Does nothing if it has ended."""
         if self._process is None or self._process.returncode is not None:
             return
+        self._send(signal.SIGTERM)
+        if not await self._ended_within(stop_s):
+            log.error("%s did not end within %s s: killed", self.name, stop_s)
+            self._send(signal.SIGKILL)
+            await self._process.wait()
+
+    def _send(self, number: signal.Signals) -> None:
+        """By os.kill: Process.send_signal polls, and so may take the exit status from wait()."""
         with suppress(ProcessLookupError):
-            self._process.terminate()
+            os.kill(self.pid, number)
+
+    async def _ended_within(self, seconds: float) -> bool:
+        assert self._process is not None
         try:
-            async with asyncio.timeout(stop_s):
+            async with asyncio.timeout(seconds):
                 await self._process.wait()
         except TimeoutError:
-            log.error("%s did not end within %s s: killed", self.name, stop_s)
-            self._process.kill()
-            await self._process.wait()
+            return False
+        return True
 
     def describe(self) -> str:
         """ "signal (pid 12) ended by SIGKILL" and the like."""
