@@ -186,6 +186,8 @@ def renegotiate(core: Core, leg: Leg, command: Renegotiate, now_ns: int) -> None
     """Our own re-INVITE; 491 by a notice if it cannot be sent now."""
     if leg.state != ESTABLISHED or (leg.peer is not None and not command.body):
         raise LocalProtocolError("Renegotiate: not established, or joined and without an offer")
+    if command.body and not checked(command.content_type):
+        raise LocalProtocolError("Renegotiate: a body without Content-Type")
     if leg.is_renegotiating():
         core.notify(Renegotiated(leg.id, 491))
         return

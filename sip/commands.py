@@ -8,6 +8,7 @@ from sip import b2bua, ending, expiry, uac, uas
 from sip.admission import Admission
 from sip.core import Core
 from sip.counters import LATE_COMMANDS
+from sip.encode import checked
 from sip.leg import CALLING, ENDING, ESTABLISHED, OFFERED, Leg
 from sip.signals import (
     Acknowledge,
@@ -71,9 +72,9 @@ def for_leg(
     elif isinstance(command, Reject):
         uas.reject(core, leg, command, now_ns)
     elif isinstance(command, Cancel):
-        canceled(core, leg, command.reason, now_ns)
+        canceled(core, leg, checked(command.reason), now_ns)
     elif isinstance(command, Hangup):
-        hung_up(core, leg, command.reason, now_ns)
+        hung_up(core, leg, checked(command.reason), now_ns)
     elif isinstance(command, Renegotiate):
         b2bua.renegotiate(core, leg, command, now_ns)
     else:

@@ -116,14 +116,18 @@ def first_hop(route: bytes) -> bytes:
 
 
 def of_invite(message: Message, local_tag: bytes) -> Dialog:
-    """The dialog that our 101–299 with To tag `local_tag` makes of their INVITE (§12.1.1)."""
+    """The dialog that our 101–299 with To tag `local_tag` makes of their INVITE (§12.1.1).
+
+    Contact is mandatory in an INVITE; who leaves it out (RFC 2543) is reached by its From URI.
+    """
     ids = b"From: %b;tag=%b\r\nCall-ID: %b\r\n" % (message.to_line(), local_tag, message.call_id)
     to = b"To: %b\r\n" % (message.value(H_FROM) or b"")
     dialog = Dialog(local_tag, ids, to, b"")
     dialog.remote_tag = message.from_tag
     dialog.remote_cseq = message.cseq
     dialog.fixed = True
-    dialog.route(message.record_routes(), message.contact_uri())
+    target = message.contact_uri() or parse_name_addr(message.value(H_FROM) or b"").uri
+    dialog.route(message.record_routes(), target)
     return dialog
 
 

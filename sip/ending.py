@@ -49,6 +49,9 @@ def release(core: Core, leg: Leg, now_ns: int) -> None:
         if leg.invitation.transaction.state == PROCEEDING:
             core.close_server(leg.invitation.transaction)
         leg.invitation = None
+    # A cancelled timer may hold the leg for 64·T1 more: let it hold a shell only.
+    leg.dialog = None
+    leg.body = b""
     core.notify(LegReleased(leg.id))
 
 
@@ -86,6 +89,7 @@ def hang_up(core: Core, leg: Leg, by: By, reason: bytes, now_ns: int) -> None:
     elif leg.state == OFFERED or leg.state == ANSWERED:
         leg.hang_up = True
         leg.reason = reason
+        end_peer(core, leg, leg.peer, reason, now_ns)
     elif leg.state == ESTABLISHED:
         peer = leg.peer
         settle_invites(core, leg, now_ns)

@@ -194,7 +194,8 @@ class Dial(Struct, frozen=True, gc=False, kw_only=True):
     uri: Request-URI, to_uri: URI of To, b"" if the same. from_user, from_display: our From,
     host is the flow's local address; from_uri, when given, replaces both. asserted: value of
     P-Asserted-Identity or b"". extra: further header lines as (name, value) pairs.
-    max_forwards: what the INVITE carries. parent: the caller's leg, or 0: its Call-ID is never
+    max_forwards: what the INVITE carries. routes: Route values to start with, of which the flow
+    leads to the first (RFC 3261 §8.1.2). parent: the caller's leg, or 0: its Call-ID is never
     reused, only its own 100 is due.
     """
 
@@ -211,6 +212,7 @@ class Dial(Struct, frozen=True, gc=False, kw_only=True):
     content_type: bytes = b""
     parent: int = 0
     to_uri: bytes = b""
+    routes: tuple[bytes, ...] = ()
 
 
 class Cancel(Struct, frozen=True, gc=False):

@@ -41,6 +41,8 @@ def dial(core: Core, command: Dial, now_ns: int) -> None:
     to = b"To: <%b>\r\n" % checked(command.to_uri or command.uri)
     dialog = Dialog(tag, ids, to, checked(command.uri))
     dialog.local_cseq = 1
+    if command.routes:
+        dialog.route([checked(route) for route in command.routes], command.uri)
     leg = Leg(command.leg, False, flow, local)
     leg.call_id = call_id
     leg.dialog = dialog

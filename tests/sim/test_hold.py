@@ -222,12 +222,9 @@ def test_canceled_reinvite_is_canceled_on_the_other_leg() -> None:
 
 
 def test_a_leg_alone_answers_for_itself() -> None:
-    buyer = Script("buyer", BUYER)
     net = Net(Wire(8))
-    net.world.add(Script("script", ("192.0.2.11", 5060)))
-    del buyer
-    flow = net.world.flow(("192.0.2.11", 5060), BUYER)
-    alice = net.world.parties["192.0.2.11", 5060]
+    alice = net.world.add(Script("script", ("192.0.2.11", 5060)))
+    flow = net.world.flow(alice.address, BUYER)
     alice.send(flow, invite(alice.address, BUYER, body=b"v=0"))
     net.world.flush(alice)
     net.world.run_until(lambda: 200 in alice.statuses())

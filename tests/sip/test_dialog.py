@@ -3,8 +3,10 @@
 import pytest
 
 from sip.dialog import Dialog, first_hop, of_invite, of_response
+from sip.endpoint import Endpoint
 from sip.message import Message
 from sip.scan import scan
+from sip.signals import Dial, Flow
 from sip.tokens import MAGIC, Tokens, worker_of
 from tests.sim.script import invite
 
@@ -85,6 +87,29 @@ def test_the_called_side_keeps_the_order() -> None:
     assert dialog.ids.startswith(b"From: <sip:+15550100@192.0.2.1>;tag=ours\r\n")
     assert dialog.to == b"To: <sip:alice@192.0.2.10>;tag=f1\r\n"
     assert (dialog.remote_tag, dialog.remote_cseq) == (b"f1", 1)
+
+
+def test_without_contact_the_caller_is_reached_by_its_from() -> None:
+    data = invite(PEER, US).replace(b"Contact: <sip:alice@192.0.2.10:5060>\r\n", b"")
+    assert routes_of(of_invite(scan(data), b"ours")) == (b"sip:alice@192.0.2.10", [])
+
+
+@pytest.mark.parametrize(
+    ("routes", "uri", "lines"),
+    [
+        ((b"<sip:p1;lr>", b"<sip:p2;lr>"), b"sip:b@h", [b"<sip:p1;lr>", b"<sip:p2;lr>"]),
+        ((b"<sip:p1>",), b"sip:p1", [b"<sip:b@h>"]),
+    ],
+)
+def test_a_dial_starts_with_the_routes_it_was_given(
+    routes: tuple[bytes, ...], uri: bytes, lines: list[bytes]
+) -> None:
+    endpoint = Endpoint(b"0" * 16)
+    flow = Flow("UDP", *PEER, *US)
+    endpoint.perform(Dial(leg=1, flow=flow, uri=b"sip:b@h", from_user=b"a", routes=routes), 1)
+    message = scan(endpoint.drain()[0][1])  # type: ignore[arg-type]
+    assert (message.uri, message.values(8)) == (uri, lines)
+    assert message.value(3) == b"<sip:b@h>"
 
 
 def test_a_2xx_alone_is_enough_for_an_ack_and_a_bye() -> None:

@@ -111,6 +111,7 @@ def talking() -> Net:
     [
         Trying(2), Ring(2, 180), Answer(2), Reject(2, 486), Ring(1, 180), Cancel(2), Join(1, 2),
         Join(2, 2), Renegotiate(2), Answer(1),
+        Hangup(2, b"a\r\nX: y"), Renegotiate(2, b"v=0"), Renegotiate(2, b"v=0", b"a/b\n"),
         Dial(leg=1, flow=None, uri=b"sip:a", from_user=b""),  # type: ignore[arg-type]
         Dial(leg=8, flow=None, uri=b"sip:a", from_user=b""),  # type: ignore[arg-type]
     ],
