@@ -121,7 +121,7 @@ class Desk:
         if call is None:
             if type(notice) is LegReleased:
                 self.leg_gone(notice.leg)
-            else:
+            elif type(notice) is not LegEnded:  # the other leg of a call just closed
                 self.count("ignored")
             return
         try:

@@ -277,7 +277,6 @@ class Market:
         for buyer in plan.buyers.values():
             self.balances.set_credit(buyer.slot, buyer.credit_limit_micros)
         self.book.sell_in(plan.currency, "call")
-        self.verdicts = array("B", bytes(len(plan.target_by_slot)))
         self.ways = {}
         self.targets_by_key = {}
         for target in plan.targets.values():
@@ -290,6 +289,8 @@ class Market:
         """After any change of book or plan: where the zones of bid hours stand in the plan."""
         plan = self.plan
         assert plan is not None
+        # Bids may name targets that only older plans had; candidates fill those with 533.
+        self.verdicts = array("B", bytes(len(self.slots.targets)))
         self.zone_slots = [plan.zone_index.get(name, -1) for name in self.book.zones]
         self.zone_hours = array("i", bytes(4 * len(self.zone_slots)))
 
@@ -323,7 +324,6 @@ class Market:
         """Units that answered calls used before the restart; after the first plan was taken."""
         for key, used in state.caps.items():
             owner, kind, start = key.rsplit("|", 2)
-            for _ in range(used):
-                self.caps.recount(CapUse(owner, kind, int(start)))
+            self.caps.recount(CapUse(owner, kind, int(start)), used)
 
 

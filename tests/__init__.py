@@ -1,0 +1,1 @@
+"""Tests: per package, plus sim, torture, interop and bench."""
