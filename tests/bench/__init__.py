@@ -1,0 +1,1 @@
+"""Benches: every published figure is a row that a function here measures."""
