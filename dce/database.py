@@ -21,20 +21,21 @@ STATEMENT_S = 15.0
 HEALTH_S = 2.0
 CONNECTIONS_MAX = 8
 
-# What asyncpg raises when the server is away, starting, ending, full, hung or not migrated.
+# What asyncpg raises when the server is away, starting, ending, full, hung, crashed, not ours or
+# not migrated: SQLSTATE classes 08, 53, 57, 58, XX and 28, and its own errors of a dead session.
 AWAY = (
     OSError,
     TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InternalServerError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.UndefinedTableError,
-    asyncpg.QueryCanceledError,
-    asyncpg.InterfaceError,
 )
 
 

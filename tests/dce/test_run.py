@@ -114,6 +114,7 @@ async def exchange() -> AsyncIterator[Exchange]:
     await made.start()
     yield made
     await made.end()
+    print(await made.stderr())  # shown where a test failed
     shutil.rmtree(made.folder)
 
 
@@ -137,8 +138,11 @@ async def send(
 async def until(client: aiohttp.ClientSession, degraded: list[str]) -> None:
     """Ask /readyz until it says so."""
     async with asyncio.timeout(30):
-        while (await send(client, "GET", "/readyz"))[1]["degraded"] != degraded:
-            pass
+        while True:
+            _, answer = await send(client, "GET", "/readyz")
+            assert "degraded" in answer, answer
+            if answer["degraded"] == degraded:
+                return
 
 
 MONEY = {"amount": "5.00", "currency": "USD"}
