@@ -25,8 +25,9 @@ from dce.pump import Pump
 from dce.recovery import recover
 from exchange.desk import Desk
 from exchange.market import Market
+from exchange.planning import stale_ids
 from exchange.recover import Replay
-from exchange.signals import AddressesChanged, SwapPlan
+from exchange.signals import AddressesChanged, CheckBids, PutBids, RemoveBids, SwapPlan
 from routing.plan import Plan
 from routing.plan_build import build_plan, build_plan_steps
 from routing.plan_file import PlanFile
@@ -46,7 +47,7 @@ log = logging.getLogger("dce.signal")
 
 VERSION = "0.1.0"
 PEPPER_BYTES = 32
-SLICE_S = 0.002  # how long one step of a plan swap may hold the loop
+BIDS_PER_STEP = 128  # about 2 ms of the loop at most
 
 
 @dataclass
@@ -68,20 +69,44 @@ class SignalCore:
         return self.sockets.addresses()
 
     async def apply_plan(self, plan_file: Path, bids_file: Path) -> PlanSwapped:
-        """Read, build in short steps, swap; returns once the deltas are durable."""
+        """Read, build and swap in short steps while calls run; returns once it is durable.
+
+        Raises PlanRefused, CommandRefused or OSError, with the running plan unchanged.
+        """
         source, digest = await asyncio.to_thread(plan_files.read_plan, plan_file)
-        bids: list[BidTerms] = []
-        for chunk in await asyncio.to_thread(lambda: list(plan_files.read_bids(bids_file))):
-            bids.extend(chunk)
+        chunks = [
+            tuple(chunk)
+            for chunk in await asyncio.to_thread(lambda: list(plan_files.read_bids(bids_file)))
+            if chunk
+        ]
         market = self.desk.market
-        plan = None
-        for plan in build_plan_steps(source, market.slots, market.plan):
+        plan: Plan | None = None
+        for step in build_plan_steps(source, market.slots, market.plan):
+            plan = step
             await asyncio.sleep(0)
         assert plan is not None
-        swapped: PlanSwapped = self.pump.perform(SwapPlan(plan, tuple(bids), digest))
+        for chunk in chunks:
+            self.pump.perform(CheckBids(chunk))
+            await asyncio.sleep(0)
+        if market.plan is None:  # the first plan: no call can run before it
+            self.pump.perform(SwapPlan(plan, None, digest))
+        put = 0
+        for chunk in chunks:
+            put += self.pump.perform(PutBids(chunk))
+            await asyncio.sleep(0)
+        self.pump.perform(SwapPlan(plan, None, digest))
+        removed = await self._remove_stale({terms.bid_id for chunk in chunks for terms in chunk})
         self.watch_addresses()
         await self.durable.wait(self.desk.seq)
-        return swapped
+        return PlanSwapped(market.version, put, removed)
+
+    async def _remove_stale(self, wanted: set[str]) -> int:
+        """Withdraw, slice by slice, the bids that the new plan no longer names."""
+        gone = stale_ids(self.desk, wanted)
+        for start in range(0, len(gone), BIDS_PER_STEP):
+            self.pump.perform(RemoveBids(tuple(gone[start : start + BIDS_PER_STEP])))
+            await asyncio.sleep(0)
+        return len(gone)
 
     def watch_addresses(self) -> None:
         """Resolve every gateway of the plan, now and whenever its record runs out."""

@@ -19,9 +19,12 @@ from exchange.market import Market
 from exchange.signals import (
     AddressesChanged,
     Beat,
+    CheckBids,
     ClockChanged,
     Durable,
     JournalFailed,
+    PutBids,
+    RemoveBids,
     StopAdmission,
     SwapPlan,
 )
@@ -130,18 +133,11 @@ class Desk:
             self.fault(call, now_ns)
 
     def perform(self, command: Any, now_ns: int) -> Any:
-        """Carry out SwapPlan, TopUp or StopAdmission; returns its answer, None for the last.
+        """Carry out a command of PERFORMERS; returns its answer.
 
         Raises CommandRefused, with nothing changed.
         """
-        if type(command) is SwapPlan:
-            return planning.swap(self, command, now_ns)
-        if type(command) is TopUp:
-            return top_ups.top_up(self, command, now_ns)
-        assert type(command) is StopAdmission, type(command)
-        self.draining = True
-        self.set_admission("draining")
-        return None
+        return PERFORMERS[type(command)](self, command, now_ns)
 
     def expire(self, now_ns: int) -> None:
         """Serve every timer due at or before now_ns."""
@@ -290,6 +286,20 @@ def _addresses_changed(desk: Desk, notice: AddressesChanged, now_ns: int) -> Non
 def _beat(desk: Desk, notice: Beat, now_ns: int) -> None:
     desk.emit(facts.Heartbeat(now_ns, desk.durable_seq, now_ns + desk.offset_ns))
 
+
+def _stop_admission(desk: Desk, command: StopAdmission, now_ns: int) -> None:
+    desk.draining = True
+    desk.set_admission("draining")
+
+
+PERFORMERS: dict[type, Any] = {
+    SwapPlan: planning.swap,
+    CheckBids: planning.check_bids,
+    PutBids: planning.put_bids,
+    RemoveBids: planning.remove_bids,
+    TopUp: top_ups.top_up,
+    StopAdmission: _stop_admission,
+}
 
 OUTSIDE = frozenset((_durable, _journal_failed, _clock_changed, _addresses_changed, _beat))
 

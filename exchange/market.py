@@ -285,12 +285,13 @@ class Market:
         for slots in self.targets_by_key.values():
             self._refresh_reachable(slots)
 
-    def refresh_zones(self) -> None:
-        """After any change of book or plan: where the zones of bid hours stand in the plan."""
+    def refresh_columns(self) -> None:
+        """After any change of book or plan: room for every target slot, zones of bid hours."""
         plan = self.plan
         assert plan is not None
-        # Bids may name targets that only older plans had; candidates fill those with 533.
+        # Bids may name targets that only another plan has; candidates fill those with 533.
         self.verdicts = array("B", bytes(len(self.slots.targets)))
+        self.balances.grow(len(self.slots.buyers))
         self.zone_slots = [plan.zone_index.get(name, -1) for name in self.book.zones]
         self.zone_hours = array("i", bytes(4 * len(self.zone_slots)))
 

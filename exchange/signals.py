@@ -39,12 +39,31 @@ class SwapPlan(Struct, frozen=True):
     """Route calls by this plan from now on.
 
     plan: routing.plan.Plan. bids: auction.bid.BidTerms of every standing bid the plan names;
-    what differs from the book is journaled as deltas. digest: of the plan file.
+    what differs from the book is journaled as deltas; None: PutBids and RemoveBids carry them.
+    digest: of the plan file.
     """
 
     plan: Any
-    bids: tuple[Any, ...]
+    bids: tuple[Any, ...] | None
     digest: bytes
+
+
+class CheckBids(Struct, frozen=True):
+    """Whether the book could hold these bids; nothing changes."""
+
+    bids: tuple[Any, ...]
+
+
+class PutBids(Struct, frozen=True):
+    """Place bids, a slice of a plan's; those that stand already stay as they are."""
+
+    bids: tuple[Any, ...]
+
+
+class RemoveBids(Struct, frozen=True):
+    """Withdraw standing bids, a slice of those a plan dropped."""
+
+    bid_ids: tuple[str, ...]
 
 
 class StopAdmission(Struct, frozen=True, gc=False):
