@@ -20,6 +20,7 @@ cdef class Dialog:
     cpdef void retarget(self, bytes target)
     @cython.locals(target=bytes, routes=list)
     cpdef void learn(self, Message message)
+    cpdef bint has_call_id(self, bytes call_id) except *
     @cython.locals(other=Dialog)
     cpdef Dialog fork(self)
     cpdef bytes tail(self, bytes via, int max_forwards)

@@ -88,6 +88,10 @@ class Dialog:
         if 200 <= message.status < 300:
             self.fixed = True
 
+    def has_call_id(self, call_id: bytes) -> bool:
+        """Whether this is the Call-ID of the dialog, which is kept in `ids` only."""
+        return self.ids.endswith(b"\r\nCall-ID: " + call_id + CRLF)
+
     def fork(self) -> "Dialog":
         """A further dialog of the same INVITE, for a response with another To tag."""
         other = Dialog(self.local_tag, self.ids, self.to, self.uri)

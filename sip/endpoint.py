@@ -216,7 +216,7 @@ class Endpoint:
         tag = message.to_tag
         leg = core.tags.get(tag)
         dialog = leg.dialog_of(tag, message.from_tag) if leg is not None else None
-        if leg is None or dialog is None or leg.call_id != message.call_id:
+        if leg is None or dialog is None or not dialog.has_call_id(message.call_id):
             if message.method == M_BYE and tag in core.parted:
                 refuse.refuse(core, message, flow, 200, b"")  # it crossed ours
             elif message.method in (M_INVITE, M_BYE, M_INFO, M_OPTIONS):

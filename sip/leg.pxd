@@ -27,7 +27,6 @@ cdef class Leg(Owner):
     cdef public long long id
     cdef public object flow
     cdef public Local local
-    cdef public bytes call_id
     cdef public Dialog dialog
     cdef public list forks
     cdef public Leg peer

@@ -80,7 +80,7 @@ class Leg(Owner):
     """
 
     __slots__ = (
-        "ack_held", "attempt", "body", "call_id", "cancel_sent", "canceled", "content_type",
+        "ack_held", "attempt", "body", "cancel_sent", "canceled", "content_type",
         "dialog", "flow", "forks", "hang_up", "id", "incoming", "invitation", "invite", "local",
         "offer_sent", "peer", "reason", "requests", "sdp_up", "state",
     )  # fmt: skip
@@ -92,7 +92,6 @@ class Leg(Owner):
         self.state = OFFERED if incoming else CALLING
         self.flow = flow
         self.local = local
-        self.call_id = b""
         self.dialog: Dialog | None = None
         self.forks: list[Dialog] | None = None
         self.peer: Leg | None = None

@@ -44,7 +44,6 @@ def dial(core: Core, command: Dial, now_ns: int) -> None:
     if command.routes:
         dialog.route([checked(route) for route in command.routes], command.uri)
     leg = Leg(command.leg, False, flow, local)
-    leg.call_id = call_id
     leg.dialog = dialog
     leg.body = command.body
     leg.content_type = command.content_type

@@ -47,7 +47,6 @@ def offer(core: Core, message: Message, key: bytes, flow: Flow, now_ns: int) -> 
     leg = Leg(core.last_leg, True, flow, pending.local)
     core.current = leg
     core.legs[leg.id] = leg
-    leg.call_id = message.call_id
     leg.invitation = pending
     transaction = pending.transaction
     transaction.leg = leg
@@ -66,7 +65,7 @@ def offered(leg: Leg, message: Message, flow: Flow) -> CallOffered:
     return CallOffered(
         leg=leg.id,
         flow=flow,
-        call_id=leg.call_id,
+        call_id=message.call_id,
         uri=message.uri,
         to_uri=parse_name_addr(message.value(H_TO) or b"").uri,
         from_uri=caller.uri,

@@ -5,7 +5,7 @@ import pytest
 from sip.endpoint import Endpoint
 from sip.message import Message
 from sip.scan import scan
-from sip.signals import Admit, CallOffered, Flow, Reject
+from sip.signals import Admit, Answer, CallOffered, Flow, Reject
 from tests.sim.script import invite
 
 US, PEER = ("192.0.2.1", 5060), ("192.0.2.10", 5060)
@@ -213,3 +213,17 @@ def test_cancel_with_changed_sent_by_matches_from_the_same_flow_only() -> None:
     stranger = Flow("UDP", "198.51.100.66", 5060, *US)
     assert [m.status for m in ask(endpoint, cancel, stranger)] == [481]
     assert [m.status for m in ask(endpoint, cancel)] == [200, 487]
+
+
+def test_a_dialog_is_named_by_all_three_of_its_parts() -> None:
+    endpoint = Endpoint(SECRET)
+    endpoint.receive(invite(PEER, US), FLOW, 1)
+    endpoint.drain()
+    endpoint.perform(Answer(2, body=b"v=0", content_type=b"application/sdp"), 1)
+    ours = scan(endpoint.drain()[0][1]).to_tag  # type: ignore[arg-type]
+    wrong = ({"call_id": b"c2"}, {"tag": b"f2"})
+    for at, over in enumerate(wrong):
+        bye = invite(PEER, US, b"z9hG4bKw%d" % at, method=b"BYE", to_tag=ours, cseq=b"2", **over)
+        assert [m.status for m in ask(endpoint, bye)] == [481]
+    bye = invite(PEER, US, b"z9hG4bKright", method=b"BYE", to_tag=ours, cseq=b"2")
+    assert [m.status for m in ask(endpoint, bye)] == [200]
