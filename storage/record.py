@@ -1,0 +1,231 @@
+"""The record process: follows a journal to its durable mark and copies it to PostgreSQL.
+
+```
+            ┌──────────── PostgreSQL away, hung or in error: back-off ◄────────────┐
+            ▼                                                                      │
+    connect, lock the worker, read the cursor ──► read journal ──► copy a batch ───┤
+                                                       ▲    nothing new: 100 ms    │
+                                                       └───────────────────────────┘
+```
+PostgreSQL being away only makes the cursor lag. What ends the process is what more tries cannot
+mend: a damaged journal, a database that is ahead of this journal, a second record process.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import asyncpg
+from msgspec import Struct
+
+from storage.copying import Copier, open_copier
+from storage.reader import JournalReader
+from storage.segment import Entry
+from storage.session import open_session
+from vocabulary import limits
+from vocabulary.errors import StorageFailed
+
+BATCH_S = 0.1
+HUNG_S = 30.0
+BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+log = logging.getLogger("dce.record")
+
+# TimeoutError is a server that hangs, the last two a connection that died under asyncpg.
+AWAY = (
+    OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+
+class RecordStatistics(Struct, gc=False):
+    """Counters since the start, gauges now.
+
+    lag_s: how long the cursor has not stood at the durable mark. rows_per_s: over the last batch
+    that held rows. connected: 1 while PostgreSQL answers.
+    """
+
+    cursor_seq: int
+    lag_records: int
+    lag_s: float
+    rows: int
+    rows_per_s: float
+    batches: int
+    batches_staged: int
+    facts_rejected: int
+    connects: int
+    connected: int
+
+
+class Record:
+    """Copies the journal of one worker. `run` until `stop`; both once."""
+
+    def __init__(
+        self,
+        journal_dir: Path,
+        worker: int,
+        dsn: str,
+        *,
+        batch_s: float = BATCH_S,
+        batch_records_max: int = limits.record_batch_records_max,
+        back_off_s: tuple[float, ...] = BACK_OFF_S,
+        hung_s: float = HUNG_S,
+    ) -> None:
+        """batch_s: pause when nothing is new. hung_s: when a silent server is given up."""
+        self._journal_dir = journal_dir
+        self._worker = worker
+        self._dsn = dsn
+        self._batch_s = batch_s
+        self._batch_records_max = batch_records_max
+        self._back_off_s = back_off_s
+        self._hung_s = hung_s
+        self._stopping = asyncio.Event()
+        self._tail = JournalReader(journal_dir)
+        self._caught_up_s = time.monotonic()
+        self._cursor: int | None = None
+        self._rows = self._batches = self._staged = self._rejected = self._connects = 0
+        self._rows_per_s = 0.0
+        self._connected = False
+        self._reason = ""
+        self._moved = asyncio.Condition()
+
+    async def run(self) -> None:
+        """Until `stop`, then until everything durable is copied, if PostgreSQL is there.
+
+        Raises JournalDamaged, StorageFailed.
+        """
+        tries = -1
+        while True:
+            connects = self._connects
+            try:
+                await self._follow()
+                return
+            except AWAY as error:
+                tries = 0 if self._connects > connects else tries + 1
+                pause_s = self._back_off_s[min(tries, len(self._back_off_s) - 1)]
+                self._say_away(str(error) or type(error).__name__, again=tries > 0)
+            finally:
+                self._connected = False
+            if await self._stopped_within(pause_s):
+                return
+
+    def stop(self) -> None:
+        """Let `run` end when it has caught up; at once if PostgreSQL is away."""
+        self._stopping.set()
+
+    async def reached(self, seq: int) -> None:
+        """Until the journal is copied up to seq."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: (self._cursor or 0) >= seq)
+
+    def statistics(self) -> RecordStatistics:
+        """Counters for the metrics."""
+        durable = self._tail.durable_seq()
+        lag = max(0, durable - self._cursor) if self._cursor is not None else durable
+        if lag == 0:
+            self._caught_up_s = time.monotonic()
+        return RecordStatistics(
+            self._cursor or 0, lag, time.monotonic() - self._caught_up_s if lag else 0.0,
+            self._rows, self._rows_per_s, self._batches, self._staged, self._rejected,
+            self._connects, int(self._connected),
+        )
+
+    def _say_away(self, reason: str, *, again: bool) -> None:
+        """One line an outage and reason, not one a try."""
+        if not again or reason != self._reason:
+            log.warning("PostgreSQL is away, calls go on: %s", reason)
+        self._reason = reason
+
+    async def _follow(self) -> None:
+        """One session: from the cursor to wherever it ends."""
+        name = f"dce-record-{self._worker}"
+        session = await open_session(self._dsn, name=name, projection=True)
+        try:
+            with self._given_up(session):
+                copier = await open_copier(session, self._worker)
+            self._connects += 1
+            self._connected = True
+            log.info("copying to PostgreSQL from record %d on", copier.cursor + 1)
+            await self._set_cursor(copier.cursor)
+            reader = JournalReader(self._journal_dir, copier.cursor + 1)
+            try:
+                await self._copy_until_stopped(session, copier, reader)
+            finally:
+                reader.close()
+        finally:
+            session.terminate()
+
+    async def _copy_until_stopped(
+        self, session: Session, copier: Copier, reader: JournalReader
+    ) -> None:
+        while True:
+            stopping = self._stopping.is_set()
+            if entries := self._read(reader):
+                with self._given_up(session):
+                    await self._copy(copier, entries)
+                continue
+            durable = reader.durable_seq()
+            if copier.cursor > durable:
+                raise StorageFailed(
+                    f"the database is at record {copier.cursor}, the journal in "
+                    f"{self._journal_dir} ends at {durable}: they do not belong together"
+                )
+            self._caught_up_s = time.monotonic()
+            if stopping:
+                return
+            await self._stopped_within(self._batch_s)
+
+    @contextmanager
+    def _given_up(self, session: Session) -> Iterator[None]:
+        """Within this the session ends if the server keeps silent.
+
+        It is cut, not cancelled: a cancelled transaction would wait for its rollback.
+        """
+        watch = asyncio.get_running_loop().call_later(self._hung_s, session.terminate)
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    def _read(self, reader: JournalReader) -> list[Entry]:
+        """Everything that is new, up to the bound of a batch."""
+        entries: list[Entry] = []
+        while len(entries) < self._batch_records_max and (more := reader.read()):
+            entries += more
+        return entries
+
+    async def _copy(self, copier: Copier, entries: list[Entry]) -> None:
+        started_s = time.monotonic()
+        rows = copier.rows_copied
+        staged, rejected = copier.batches_staged, copier.facts_rejected
+        await copier.copy(entries)
+        copied = copier.rows_copied - rows
+        self._batches += 1
+        self._rows += copied
+        self._staged += copier.batches_staged - staged
+        if copier.facts_rejected > rejected:
+            self._rejected += copier.facts_rejected - rejected
+            log.error("facts up to %d were rejected, see rejected_facts", copier.cursor)
+        if copied:
+            self._rows_per_s = copied / max(time.monotonic() - started_s, 1e-6)
+        await self._set_cursor(copier.cursor)
+
+    async def _set_cursor(self, seq: int) -> None:
+        self._cursor = seq
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        """Pause, but not beyond `stop`; whether it came."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+        return self._stopping.is_set()

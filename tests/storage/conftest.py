@@ -1,0 +1,5 @@
+"""Fixtures of the storage tests."""
+
+from tests.postgres_fixture import database_dsn, postgres_dsn, template_database
+
+__all__ = ["database_dsn", "postgres_dsn", "template_database"]
