@@ -55,8 +55,10 @@ def show_call(config: Config, text: str, *, as_json: bool) -> int:
     """`dce call show ID`: the call, its attempts, its decision, its money."""
     try:
         call_id = parse_uuid(text)
-    except ValueError as error:
-        raise ConfigError(f"call show: {error}") from None
+    except ValueError:
+        raise ConfigError(
+            f"call show: expected an id of 32 hexadecimal digits, got {text!r}"
+        ) from None
 
     async def work(database: Database) -> int:
         call = await RecordedCalls(config, database).read_call(call_id)

@@ -10,6 +10,7 @@ many candidates as then, and every bid of the ladder among those that stood.
 """
 
 import asyncio
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -90,7 +91,6 @@ class Explainer:
         standing = [terms for chunk in chunks for terms in chunk]
         for seq, terms in enumerate(_in_order(standing, read_order(self._plans_dir, book_seq))):
             market.put_bid(terms, seq)
-        market.refresh_zones()
         return market
 
     def _matched(self, market: Market, call: Row, auction: Row) -> list[int]:
@@ -103,12 +103,12 @@ class Explainer:
         area = self._area(market, call)
         wall_s = auction["received_at"] // NS_PER_S
         hours = plan.zone_hours(wall_s)
-        for zone, index in enumerate(market.zone_slots):
-            market.zone_hours[zone] = hours[index] if index >= 0 else -1
+        known = [plan.zone_index.get(name, -1) for name in market.book.zones]
+        zone_hours = array("i", [hours[index] if index >= 0 else -1 for index in known])
         count = market.book.match(
             campaign.vertical, area.state, area.code,
             plan.hour_of_week(area.hour_zone, wall_s), auction["attestation"],
-            market.zone_hours, market.matched,
+            zone_hours, market.matched,
         )
         return list(market.matched[: min(count, limits.candidates_max)])
 

@@ -174,7 +174,7 @@ def stored_market(config: Config, order: list[int]) -> Market:
     market.take_plan(build_plan(file, market.slots))
     for seq, index in enumerate(order):
         market.put_bid(_terms(bids[index]), seq)
-    market.refresh_zones()
+    market.refresh_columns()
     assert market.plan is not None
     for slot in range(len(market.plan.target_reachable)):
         market.plan.target_reachable[slot] = 1

@@ -157,6 +157,10 @@ async def test_a_stranger_can_use_it(exchange: Exchange, client: aiohttp.ClientS
     assert (await send(client, "GET", "/readyz"))[0] == 200
     status, top_up = await send(client, "POST", TOP_UPS, MONEY)
     assert (status, top_up["balance"]) == (201, "5.00")
+    async with client.get("/metrics") as reply:
+        metrics = await reply.text()
+    for name in ("dce_calls_live", "dce_record_lag_records", 'dce_up{part="database"}'):
+        assert f"\n{name} " in metrics
 
     bad = exchange.folder / "bad.yaml"
     bad.write_text(json.dumps({**written_plan(2), "currency": "EUR"}).replace("10.00", "-1"))

@@ -1,0 +1,147 @@
+"""`dce check` says of each part whether it is right, and why not."""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from dce import plan_files
+from dce.__main__ import main
+from dce.check import check
+from dce.config import Config, load
+from dce.database import Database
+from dce.folders import lock_data, prepare_folders, secret_file
+from dce.plan_store import PlanStore
+from tests.routing.plans import written_plan
+from vocabulary.commands import ApplyPlan, PlanSwapped, Request, Response
+from vocabulary.errors import ConfigError
+
+
+def config_at(folder: Path, dsn: str, http_port: int = 0) -> Config:
+    """Free ports, a real database, a folder of its own."""
+    return load(
+        os.devnull, environ={"DCE_DATABASE_URL": dsn},
+        flags={
+            "data_dir": str(folder / "data"), "sip.listen": "udp:127.0.0.1:0",
+            "http.listen": f"127.0.0.1:{http_port}",
+        },
+    )
+
+
+async def swapped(request: Request) -> Response:
+    assert isinstance(request, ApplyPlan)
+    return PlanSwapped(request.version, 0, 0)
+
+
+async def store_plan(config: Config, dsn: str) -> None:
+    """A plan as a running exchange leaves it."""
+    prepare_folders(config)
+    database = Database(dsn)
+    await PlanStore(config.plans_dir, database, swapped).apply(written_plan(2), None)
+    await database.close()
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    lines = capsys.readouterr().out.splitlines()
+    return {line[7:].split()[0]: line for line in lines if line[:7].strip()}
+
+
+async def test_all_is_right(
+    tmp_path: Path, database_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = config_at(tmp_path, database_dsn)
+    await store_plan(config, database_dsn)
+    assert await asyncio.to_thread(check, config) == 0
+    lines = said(capsys)
+    assert list(lines) == ["configuration", "folders", "ports", "database", "plan"]
+    assert all(line.startswith("ok ") for line in lines.values())
+    assert lines["database"].endswith("schema up to date")
+    assert lines["plan"].endswith("version 1, 2 standing bids")
+
+
+async def test_what_is_wrong_is_named_and_the_rest_still_checked(
+    tmp_path: Path, database_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        config = config_at(tmp_path, f"postgresql://dce@/dce?host={tmp_path}", port)
+        await store_plan(config, database_dsn)
+        path = plan_files.plan_path(config.plans_dir, 1)
+        path.write_bytes(path.read_bytes()[:-1])
+        assert await asyncio.to_thread(check, config) == 1
+    lines = said(capsys)
+    assert lines["configuration"].startswith("ok ")
+    assert lines["ports"].startswith(
+        f"WRONG  ports          http.listen (command line): tcp:127.0.0.1:{port} is in use by "
+    )
+    assert lines["database"].startswith("WRONG ")
+    assert lines["plan"].startswith("WRONG ")
+
+
+@pytest.mark.parametrize("text", ["x", "", "-"])
+def test_a_pointer_that_is_no_number_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    config = config_at(tmp_path, f"postgresql://dce@/dce?host={tmp_path}")
+    prepare_folders(config)
+    (config.plans_dir / plan_files.CURRENT_NAME).write_text(text)
+    assert check(config) == 1
+    assert said(capsys)["plan"].startswith("WRONG ")
+
+
+def test_folders_that_cannot_be_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    wrong = load(os.devnull, environ={}, flags={"data_dir": str(tmp_path / "file" / "data")})
+    with pytest.raises(ConfigError, match=r"^data_dir \(command line\): .* cannot be made: Not a"):
+        prepare_folders(wrong)
+    wrong = load(os.devnull, environ={}, flags={"data_dir": str(tmp_path / "file")})
+    with pytest.raises(ConfigError, match="is no folder"):
+        prepare_folders(wrong)
+
+
+def test_one_exchange_at_a_time_over_its_data(tmp_path: Path) -> None:
+    config = config_at(tmp_path, "")
+    prepare_folders(config)
+    with (
+        lock_data(config),
+        pytest.raises(ConfigError, match=rf"is in use by dce run \(pid {os.getpid()}\)"),
+    ):
+        lock_data(config)
+    lock_data(config).close()
+
+
+def test_private_folders_and_keys_are_private(tmp_path: Path) -> None:
+    config = config_at(tmp_path, "")
+    prepare_folders(config)
+    prepare_folders(config)
+    for folder in (config.keys_dir, config.journal_dir, config.plans_dir):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    key = secret_file(config.keys_dir / "cursor.key", 32)
+    assert len(key) == 32
+    assert secret_file(config.keys_dir / "cursor.key", 32) == key
+    assert (config.keys_dir / "cursor.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("text", "code", "message"), [
+    ("a: [", 2, "plan.yaml: line 2, column 1: "),
+    (None, 2, "plan.yaml: cannot be read: No such file or directory"),
+    ("version: 1\n", 1, "no exchange runs on "),
+])
+def test_plan_apply_says_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, code: int, message: str
+) -> None:
+    path = tmp_path / "plan.yaml"
+    if text is not None:
+        path.write_text(text)
+    given = ["plan", "apply", str(path), "--set", f"data_dir={tmp_path / 'data'}"]
+    assert main(given) == code
+    assert message in capsys.readouterr().err
+
+
+def test_call_show_wants_an_id(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["call", "show", "xyz"]) == 2
+    assert "expected an id of 32 hexadecimal digits" in capsys.readouterr().err
