@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from setuptools import Extension, setup
+from setuptools import Extension, setup  # type: ignore[import-untyped]
 
 COMPILED: list[str] = [
     "accounts.holds",
@@ -111,7 +111,7 @@ def extensions() -> list[Extension]:
         )
         for name in COMPILED
     ]
-    built: list[Extension] = cythonize(
+    built: list[Extension] = cythonize(  # type: ignore[no-untyped-call]
         modules, nthreads=CORES, compiler_directives=DIRECTIVES, build_dir="build/cython"
     )
     return built

@@ -9,7 +9,7 @@ from sip.edge.driver import DEFAULT_LIMITS, ListenSpec, Sockets
 from sip.edge.stream import StreamLimits
 from sip.edge.udp import Udp
 
-from .wires import Heard, Opened
+from .wires import Connect, Heard, Listening, Opened, Peer
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -51,3 +51,37 @@ async def opened() -> AsyncIterator[Opened]:
     for sockets in held:
         sockets.close()
         await sockets.wait_closed()
+
+
+@pytest.fixture
+async def listening() -> AsyncIterator[Listening]:
+    """A TCP peer on 127.0.0.1."""
+    peers = Listening()
+    held: list[asyncio.StreamWriter] = []
+
+    def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+        peers.accepted.put_nowait((reader, writer))
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    peers.port = server.sockets[0].getsockname()[1]
+    yield peers
+    server.close()
+    for writer in held:
+        writer.transport.abort()
+    await server.wait_closed()
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """A function that connects to a port of 127.0.0.1."""
+    held: list[asyncio.StreamWriter] = []
+
+    async def to(port: int) -> Peer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        held.append(writer)
+        return reader, writer
+
+    yield to
+    for writer in held:
+        writer.transport.abort()
