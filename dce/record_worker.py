@@ -10,6 +10,7 @@ import signal
 
 import asyncpg
 
+from dce.checkpointer import Checkpointer
 from dce.child import announce_ready
 from dce.config import Config
 from dce.database import CONNECT_S, database_dsn
@@ -59,6 +60,9 @@ async def run(config: Config) -> int:
     await server.start()
     announce_ready()
     told = asyncio.create_task(_stop_when_told(record, stopping))
+    checkpointer = Checkpointer(config, asyncio.get_running_loop())
+    following = asyncio.create_task(checkpointer.run())
+    following.add_done_callback(lambda task: _checkpoints_ended(task, stopping))
     try:
         if await migrated(dsn, stopping):
             await record.run()
@@ -67,8 +71,17 @@ async def run(config: Config) -> int:
         return EXIT_RECORD
     finally:
         told.cancel()
+        following.cancel()
+        checkpointer.close()
         await server.stop()
     return 0
+
+
+def _checkpoints_ended(task: asyncio.Task[None], stopping: asyncio.Event) -> None:
+    """A journal that cannot be replayed ends the process: the next start would refuse it too."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("checkpoints cannot go on: %s", task.exception())
+        stopping.set()
 
 
 def handler(record: Record) -> Handler:

@@ -19,7 +19,7 @@ def recover(journal_dir: Path, checkpoint_dir: Path) -> Replay:
 
     Raises JournalDamaged for bytes that are neither a record nor a torn tail.
     """
-    replay = _from_checkpoint(checkpoint_dir)
+    replay = from_checkpoint(checkpoint_dir)
     started_at = replay.state.seq
     decode = fact_decoder().decode
     if journal_dir.exists():
@@ -42,7 +42,8 @@ def recover(journal_dir: Path, checkpoint_dir: Path) -> Replay:
     return replay
 
 
-def _from_checkpoint(checkpoint_dir: Path) -> Replay:
+def from_checkpoint(checkpoint_dir: Path) -> Replay:
+    """Replay at the newest readable checkpoint, or at the very beginning."""
     found = load_newest(checkpoint_dir) if checkpoint_dir.exists() else None
     if found is None:
         return Replay()
