@@ -194,7 +194,8 @@ def _text(text: str) -> str | None:
 
 
 def _tags(tags: tuple[tuple[str, str], ...]) -> str | None:
-    """The call's tags as a JSON object."""
+    """The call's tags as a JSON object; jsonb takes no NUL either."""
     if not tags:
         return None
-    return _encode_json(dict(tags)).decode().replace("\\u0000", "")
+    clean = {name.replace("\0", ""): value.replace("\0", "") for name, value in tags}
+    return _encode_json(clean).decode()

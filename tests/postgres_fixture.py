@@ -75,6 +75,15 @@ async def database_dsn(postgres_dsn: str, template_database: str) -> AsyncIterat
     await _execute(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture
+async def empty_database_dsn(postgres_dsn: str) -> AsyncIterator[str]:
+    """DSN of a database of this test alone, without any table."""
+    name = f"test_{next(_numbers)}"
+    await _execute(postgres_dsn, f"CREATE DATABASE {name}")
+    yield _other(postgres_dsn, name)
+    await _execute(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def _other(dsn: str, database: str) -> str:
     return dsn.replace("@/dce?", f"@/{database}?")
 

@@ -19,6 +19,7 @@ class FaultyFile:
     def write(self, offset: int, pieces: Sequence[bytes]) -> None:
         data = b"".join(pieces)
         self._disk.writes += 1
+        self._disk.entered.set()
         self._disk.gate.wait()
         if self._disk.error:
             if torn := data[: self._disk.torn_bytes]:
@@ -45,12 +46,14 @@ class FaultyFile:
 class FaultyDisk(OsDisk):
     """error: errno of every write from now on; torn_bytes of it still reach the file.
 
-    gate: cleared, writes stall until it is set. create_error: errno of the next allocations.
+    gate: cleared, writes stall until it is set; entered: a write began. create_error: errno of
+    the next allocations.
     """
 
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
+        self.entered = threading.Event()
         self.error = 0
         self.torn_bytes = 0
         self.create_error = 0

@@ -48,9 +48,10 @@ async def test_one_wake_up_a_sync_and_one_sync_in_flight(tmp_path: Path) -> None
     disk = FaultyDisk()
     opened = Opened(tmp_path, disk=disk)
     disk.gate.clear()
+    disk.entered.clear()
     before = disk.writes
     opened.put(payload(1))
-    await asyncio.to_thread(_until, lambda: disk.writes == before + 1)
+    await asyncio.to_thread(disk.entered.wait)
     for number in range(2, 50):
         opened.put(payload(number))
     assert disk.writes == before + 1
@@ -61,14 +62,6 @@ async def test_one_wake_up_a_sync_and_one_sync_in_flight(tmp_path: Path) -> None
     assert opened.journal.statistics().syncs == 2
     assert opened.journal.statistics().pending_bytes == 0
     opened.journal.close()
-
-
-def _until(condition) -> None:  # type: ignore[no-untyped-def]
-    """Spin on another thread until a state of the writer thread is there (bounded)."""
-    for _ in range(10_000_000):
-        if condition():
-            return
-    raise AssertionError("the writer never came")
 
 
 async def test_append_wakes_the_writer_once_a_turn(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The record process against a real PostgreSQL: nothing missing, nothing twice."""
 
 import asyncio
+import logging
 import os
 import select
 import shutil
@@ -289,11 +290,28 @@ async def kill(pids: list[int]) -> None:
         os.close(handle)
 
 
+class AwayEvent(logging.Handler):
+    """Set when the record process says that PostgreSQL is away."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._event = asyncio.Event()
+        logging.getLogger("dce.record").addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+        logging.getLogger("dce.record").removeHandler(self)
+
+
 async def test_a_hung_postgresql_is_given_up_and_found_again(
     opened: Opened, server: EmbeddedPostgres
 ) -> None:
     await migrated(server)
     running = Running(opened.journal.directory, server.dsn, hung_s=0.2)
+    away = AwayEvent()
     seq = append_call(opened.journal, 1)
     await running.reached(seq)
     for pid in family(server):
@@ -302,8 +320,7 @@ async def test_a_hung_postgresql_is_given_up_and_found_again(
         for number in range(2, 102):
             seq = append_call(opened.journal, number)
         await opened.durable(seq)
-        while running.record.statistics().connected:
-            await asyncio.wait([running.task], timeout=0.02)
+        await away.wait()
         assert running.record.statistics().lag_records == 400
     finally:
         for pid in family(server):
