@@ -18,6 +18,7 @@ from pathlib import Path
 
 from auction.bid import BidTerms
 from dce import plan_files
+from dce.book_order import write_order
 from dce.clock import EngineClock
 from dce.config import Config
 from dce.folders import secret_file
@@ -97,6 +98,7 @@ class SignalCore:
         self.pump.perform(SwapPlan(plan, None, digest))
         removed = await self._remove_stale({terms.bid_id for chunk in chunks for terms in chunk})
         self.watch_addresses()
+        await asyncio.to_thread(self.keep_order)
         await self.durable.wait(self.desk.seq)
         return PlanSwapped(market.version, put, removed)
 
@@ -107,6 +109,13 @@ class SignalCore:
             self.pump.perform(RemoveBids(tuple(gone[start : start + BIDS_PER_STEP])))
             await asyncio.sleep(0)
         return len(gone)
+
+    def keep_order(self) -> None:
+        """Write down the book's order, by which records name candidates. Blocks; the book only
+        changes with a plan, and one plan is applied at a time."""
+        book = self.desk.market.book
+        ids = sorted(book.ids(), key=book.slot_of)
+        write_order(self.config.plans_dir, book.seq, ids)
 
     def watch_addresses(self) -> None:
         """Resolve every gateway of the plan, now and whenever its record runs out."""
@@ -266,6 +275,7 @@ def _begin(core: SignalCore, replay: Replay) -> None:
         plan, digest, bids = _last_plan(core, version)
         desk.perform(SwapPlan(plan, bids, digest), now_ns)
         desk.market.recount_caps(replay.state)
+        core.keep_order()
     core.pump.turn(now_ns)
     if version:
         core.watch_addresses()
