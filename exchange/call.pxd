@@ -37,6 +37,7 @@ cdef class Call:
     cdef public long long invited_ns
     cdef public tuple ladder
     cdef public long long ladder_end_ns
+    cdef public object ladder_timer
     cdef public int max_forwards
     cdef public long long no_response_ns
     cdef public str number
@@ -46,6 +47,7 @@ cdef class Call:
     cdef public long long ring_ns
     cdef public long long ringing_ns
     cdef public long long serial
+    cdef public bint sent
     cdef public long long setup_end_ns
     cdef public long long start_seq
     cdef public int state

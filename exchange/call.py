@@ -83,6 +83,7 @@ class Call:
         "invited_ns",
         "ladder",
         "ladder_end_ns",
+        "ladder_timer",
         "max_forwards",
         "no_response_ns",
         "number",
@@ -91,6 +92,7 @@ class Call:
         "rang_ns",
         "ring_ns",
         "ringing_ns",
+        "sent",
         "serial",
         "setup_end_ns",
         "start_seq",
@@ -144,12 +146,14 @@ class Call:
         self.answer_body = b""
         self.answer_type = b""
         self.start_seq = 0
+        self.sent = False  # our 200 left
         self.hangup = 0
         self.no_response_ns = 0
         self.ring_ns = 0
         self.ladder_end_ns = 0
         self.setup_end_ns = 0
-        self.timer = CallTimer(serial)
+        self.timer = CallTimer(serial)  # of the attempt in hand, then of the disk
+        self.ladder_timer = CallTimer(serial)  # of all attempts together
 
     def advance(self, what: int) -> bool:
         """Move by the table; False (and no move) where the table has no cell."""

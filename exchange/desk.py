@@ -41,10 +41,12 @@ from sip.signals import (
     LegProgress,
     LegReleased,
     Reject,
+    Renegotiated,
 )
 from sip.timers import Lanes
 from vocabulary import facts, limits
 from vocabulary.commands import TopUp
+from vocabulary.errors import CommandRefused
 from vocabulary.facts import Disposition, Fact
 from vocabulary.ids import IdSource
 from vocabulary.reasons import Refused
@@ -137,6 +139,8 @@ class Desk:
 
         Raises CommandRefused, with nothing changed.
         """
+        if self.journal_down and type(command) is not StopAdmission:
+            raise CommandRefused("journal_failed", "nothing can be written down", retry=True)
         return PERFORMERS[type(command)](self, command, now_ns)
 
     def expire(self, now_ns: int) -> None:
@@ -209,6 +213,7 @@ class Desk:
         """The one release of a call, on every exit path; safe to reach twice."""
         call.state = CLOSED
         self.lanes.cancel(call.timer)
+        self.lanes.cancel(call.ladder_timer)
         ladder.release_held(self, call)
         self.market.release_campaign(call, committed=call.answered_ns != 0)
         if self.calls.pop(call.serial, None) is not None:
@@ -221,9 +226,13 @@ class Desk:
     def fault(self, call: Call, now_ns: int) -> None:
         """An error of ours inside one call: end both legs, record it, go on."""
         self.count("faults")
-        if call.state == CLOSED:
+        if call.serial not in self.calls:
             return
-        flowing.give_up(self, call, now_ns)
+        try:
+            flowing.give_up(self, call, now_ns)
+        except Exception:
+            self.count("faults")
+            flowing.abandon(self, call, now_ns)
 
     def statistics(self) -> dict[str, int]:
         """Gauges: live calls, legs, timers, holds, waiting for the disk; and all counters."""
@@ -254,7 +263,7 @@ DISPOSITION_COUNTERS = {
 def _durable(desk: Desk, notice: Durable, now_ns: int) -> None:
     desk.durable_seq = notice.seq
     if desk.admission_closed == "journal_late":
-        desk.set_admission("")
+        desk.set_admission("draining" if desk.draining else "")
     waiting = desk.waiting
     while waiting and waiting[0][0] <= notice.seq:
         call = desk.calls.get(waiting.popleft()[1])
@@ -311,6 +320,7 @@ RECEIVERS: dict[type, Any] = {
     LegAcked: flowing.acked,
     LegEnded: flowing.ended,
     LegReleased: flowing.released,
+    Renegotiated: flowing.renegotiated,
     CallCanceled: flowing.canceled,
     AnswerSent: flowing.answer_sent,
     Durable: _durable,

@@ -43,6 +43,7 @@ from sip.signals import (
     LegProgress,
     LegReleased,
     Reject,
+    Renegotiated,
     Ring,
 )
 from vocabulary import facts, limits
@@ -74,11 +75,11 @@ def answered(desk: Desk, call: Call, notice: LegAnswered, now_ns: int) -> None:
     """2xx from the buyer: write the start record and wait for the disk (architecture §2)."""
     if notice.leg != call.b_leg or not call.advance(ANSWERED):
         desk.count("ignored")
-        desk.out.append(Hangup(notice.leg))
         return
     held = call.held
     assert held is not None
     desk.lanes.cancel(call.timer)
+    desk.lanes.cancel(call.ladder_timer)
     call.heard = True
     call.answered_ns = now_ns
     call.answer_body = notice.body
@@ -103,13 +104,15 @@ def durable(desk: Desk, call: Call, now_ns: int) -> None:
         desk.count("ignored")
         return
     desk.lanes.cancel(call.timer)
+    alone = call.state == ENDING
+    if not alone:  # joined first, so that an offerless caller's ACK finds the buyer's leg
+        desk.out.append(Join(call.a_leg, call.b_leg))
     desk.out.append(Answer(call.a_leg, call.attempt_no, call.answer_body, call.answer_type))
     call.answer_body = b""
+    call.sent = True
     desk.count("calls_answered")
-    if call.state == ENDING:
+    if alone:
         desk.out.append(Hangup(call.a_leg))
-    else:
-        desk.out.append(Join(call.a_leg, call.b_leg))
 
 
 def undurable(desk: Desk, call: Call, refused: Refused, now_ns: int) -> None:
@@ -139,7 +142,9 @@ def answer_sent(desk: Desk, call: Call, notice: AnswerSent, now_ns: int) -> None
 
 def acked(desk: Desk, call: Call, notice: LegAcked, now_ns: int) -> None:
     """The caller acknowledged; a call that has ended meanwhile can now be settled."""
-    if call.advance(ACKED) and call.state == CLOSED:
+    if not call.advance(ACKED):
+        desk.count("ignored")
+    elif call.state == CLOSED:
         settle.settle_answered(desk, call, Disposition.COMPLETED, True, now_ns)
 
 
@@ -160,26 +165,29 @@ def _give_up_buyer(desk: Desk, call: Call, state: int, now_ns: int) -> None:
     if state in (DIALING, RINGING):
         desk.out.append(Cancel(call.b_leg))
         call.attempts = (*call.attempts, call.attempt(487, "canceled", now_ns))
-    elif state in (ANSWERING, ORPHANED):
+    elif state in (ANSWERING, ORPHANED, CONFIRMING, ENDING):
         desk.out.append(Hangup(call.b_leg))
         _void_answer(desk, call, now_ns)
 
 
 def ended(desk: Desk, call: Call, notice: LegEnded, now_ns: int) -> None:
-    """A leg's dialog ended. The endpoint sends the BYE of a joined peer itself."""
-    if notice.by == By.LOCAL:
-        return
+    """A leg's dialog ended. The endpoint sends the BYE of a joined peer itself.
+
+    What we end ourselves closes its call first; LOCAL on one that lives is a fault of ours.
+    """
     if notice.leg == call.a_leg:
         _caller_ended(desk, call, notice, now_ns)
     elif notice.leg == call.b_leg:
-        _buyer_ended(desk, call, now_ns)
+        _buyer_ended(desk, call, notice, now_ns)
     else:
         desk.count("ignored")
 
 
 def _caller_ended(desk: Desk, call: Call, notice: LegEnded, now_ns: int) -> None:
-    unacked = notice.by == By.NO_ACK
     before = call.state
+    # Short of its ACK only the caller's own BYE shows that it heard our 200 (rule 28).
+    unheard = before in (CONFIRMING, ENDING) and notice.by != By.REMOTE
+    unacked = unheard or notice.by == By.NO_ACK
     if not call.advance(UNACKED if unacked else CALLER_ENDED):
         desk.count("ignored")
         return
@@ -189,17 +197,18 @@ def _caller_ended(desk: Desk, call: Call, notice: LegEnded, now_ns: int) -> None
         return
     if before != ENDING:
         call.ended_ns = now_ns
-        call.hangup = Party.EXCHANGE if unacked else Party.CALLER
+        ours = unacked or notice.by == By.LOCAL
+        call.hangup = Party.EXCHANGE if ours else Party.CALLER
     disposition = Disposition.NO_ACK if unacked else Disposition.COMPLETED
     settle.settle_answered(desk, call, disposition, not unacked, now_ns)
 
 
-def _buyer_ended(desk: Desk, call: Call, now_ns: int) -> None:
+def _buyer_ended(desk: Desk, call: Call, notice: LegEnded, now_ns: int) -> None:
     before = call.state
     if not call.advance(BUYER_ENDED):
         desk.count("ignored")
         return
-    call.hangup = Party.BUYER
+    call.hangup = Party.EXCHANGE if notice.by == By.LOCAL else Party.BUYER
     call.ended_ns = call.answered_ns if before == ANSWERING else now_ns
     if before == CONNECTED:
         settle.settle_answered(desk, call, Disposition.COMPLETED, True, now_ns)
@@ -209,20 +218,42 @@ def released(desk: Desk, call: Call, notice: LegReleased, now_ns: int) -> None:
     """A leg is gone whole; if its call still lived, something of ours was wrong: end it."""
     desk.leg_gone(notice.leg)
     if notice.leg == call.a_leg:
-        if call.state == ENDING:
-            call.state = CLOSED
-            settle.settle_answered(desk, call, Disposition.NO_ACK, False, now_ns)
-        elif call.state in (CONFIRMING, CONNECTED):
+        if call.state in (CONFIRMING, ENDING):
             call.state = CLOSED
             call.ended_ns = call.ended_ns or now_ns
+            settle.settle_answered(desk, call, Disposition.NO_ACK, False, now_ns)
+        elif call.state == CONNECTED:
+            call.state = CLOSED
+            call.ended_ns = now_ns
             settle.settle_answered(desk, call, Disposition.COMPLETED, True, now_ns)
         else:
             give_up(desk, call, now_ns)
 
 
+def renegotiated(desk: Desk, call: Call, notice: Renegotiated, now_ns: int) -> None:
+    """A re-INVITE passed on ended after whoever asked for it was gone: nobody to tell."""
+    desk.count("ignored")
+
+
+def abandon(desk: Desk, call: Call, now_ns: int) -> None:
+    """Let go of a call in which even the normal end failed: no charge, everything released."""
+    call.state = CLOSED
+    desk.out.append(Hangup(call.a_leg) if call.sent else Reject(call.a_leg, 500))
+    desk.out.append(Hangup(call.b_leg))
+    call.answered_ns = 0
+    try:
+        settle.close_unanswered(desk, call, Disposition.FAILED, Refused.FAULT, 500, now_ns)
+    except Exception:
+        desk.count("faults")
+        desk.closed(call, Disposition.FAILED)
+
+
 def give_up(desk: Desk, call: Call, now_ns: int) -> None:
     """End a call from any state: both legs, record, release. Never charges a caller unheard."""
     state = call.state
+    if state == CLOSED:  # it was on its way out when something failed
+        abandon(desk, call, now_ns)
+        return
     call.hangup = Party.EXCHANGE
     if state in (CONFIRMING, CONNECTED, ENDING) and call.held is not None:
         call.state = CLOSED

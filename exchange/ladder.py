@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from exchange.call import Call
 from exchange.states import EMPTY, FAILED
-from sip.signals import Cancel, Cause, Dial, Flow, LegFailed, Trying
+from sip.signals import Cancel, Cause, Dial, Flow, LegFailed
+from vocabulary import limits
 from vocabulary.facts import AttemptFailed, Disposition
 from vocabulary.limits import NS_PER_S
 from vocabulary.number import format_outward
@@ -68,14 +69,21 @@ def dial_next(desk: Desk, call: Call, now_ns: int) -> None:
     if now_ns >= call.ladder_end_ns or now_ns >= call.setup_end_ns:
         end(desk, call, now_ns, Refused.LADDER_TIMEOUT)
         return
-    if call.held is not None and _dial_gateway(desk, call, now_ns):
+    paused = desk.market.paused(call) if call.attempt_no else Refused.NONE
+    if paused != Refused.NONE:
+        end(desk, call, now_ns, paused)
+        return
+    wall_s = (now_ns + desk.offset_ns) // NS_PER_S
+    if (
+        call.held is not None
+        and desk.market.standing(call.ladder[call.entry], wall_s) is not None
+        and _dial_gateway(desk, call, now_ns)
+    ):
         return
     release_held(desk, call)
     for entry in range(call.entry + 1, len(call.ladder)):
         call.entry = entry
-        held = desk.market.reserve(
-            call.ladder[entry], call.campaign, now_ns, (now_ns + desk.offset_ns) // NS_PER_S
-        )
+        held = desk.market.reserve(call.ladder[entry], call.campaign, wall_s)
         if held is None:
             desk.count("reserve_lost")
             continue
@@ -83,6 +91,7 @@ def dial_next(desk: Desk, call: Call, now_ns: int) -> None:
         call.ways = desk.market.ways_to(held.target)
         call.gateway_at = -1
         if _dial_gateway(desk, call, now_ns):
+            desk.market.mark_won(held, now_ns)
             return
         release_held(desk, call)
     end(desk, call, now_ns, Refused.LADDER_EMPTY)
@@ -116,8 +125,6 @@ def _dial(desk: Desk, call: Call, target_id: str, flow: Flow, now_ns: int) -> No
     call.rang_ns = 0
     desk.legs[leg] = call
     desk.units[leg] = target_id
-    if call.attempt_no == 1:
-        desk.out.append(Trying(call.a_leg))
     way = call.ways[call.gateway_at]
     desk.out.append(
         Dial(
@@ -147,12 +154,11 @@ def _arm(desk: Desk, call: Call, now_ns: int) -> None:
     lanes.cancel(call.timer)
     no_response_ns = call.no_response_ns
     ring_ns = desk.market.ring_ns(call.ladder[call.entry].target) or call.ring_ns
-    left_ns = min(call.ladder_end_ns, call.setup_end_ns) - now_ns
     lanes.arm(now_ns, no_response_ns, call.timer, NO_RESPONSE_TIMER)
-    if ring_ns < left_ns:
-        lanes.arm(now_ns, ring_ns, call.timer, RING_TIMER)
-    else:
-        lanes.arm(now_ns, max(1, left_ns), call.timer, LADDER_TIMER)
+    lanes.arm(now_ns, ring_ns, call.timer, RING_TIMER)
+    if call.attempt_no == 1:  # once, so that its duration is the campaign's: one lane, not many
+        left_ns = min(call.ladder_end_ns, call.setup_end_ns) - now_ns
+        lanes.arm(now_ns, left_ns, call.ladder_timer, LADDER_TIMER)
 
 
 def release_held(desk: Desk, call: Call) -> None:
@@ -178,9 +184,8 @@ def attempt_failed(
     if notice.cause == Cause.RESPONSE:
         call.best_status = better_status(call.best_status, notice.status)
         if notice.status == 503 and notice.retry_after_s > 0:
-            desk.market.rest_gateway(
-                call.ways[call.gateway_at].key, now_ns + notice.retry_after_s * NS_PER_S
-            )
+            rest_s = min(notice.retry_after_s, limits.gateway_rest_s_max)
+            desk.market.rest_gateway(call.ways[call.gateway_at].key, now_ns + rest_s * NS_PER_S)
     if failure_class(notice.status, notice.cause) == NEXT_BID:
         release_held(desk, call)
     dial_next(desk, call, now_ns)

@@ -23,6 +23,8 @@ cdef class Market:
 
     cpdef object auction(self, object campaign, object area, long long wall_s, long long key)
     cpdef object entry_of(self, Py_ssize_t slot, long long score, long long price_micros)
-    cpdef Reservation reserve(self, object entry, str campaign_id, long long now_ns, long long wall_s)
+    cpdef object standing(self, object entry, long long wall_s)
+    cpdef Reservation reserve(self, object entry, str campaign_id, long long wall_s)
+    cpdef mark_won(self, Reservation held, long long now_ns)
     cpdef release(self, Reservation held)
     cpdef commit(self, Reservation held, long long charge_micros)

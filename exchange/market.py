@@ -17,6 +17,7 @@ from typing import Any
 from accounts.holds import Balances
 from auction.bid import BidTerms, decode_terms
 from auction.book import Book
+from auction.columns import ACTIVE_SHIFT, EXPIRES, META, WORDS
 from auction.engine import Engine, Outcome
 from exchange.call import Call, Reservation
 from exchange.recover import ReplayState
@@ -120,8 +121,8 @@ class Market:
         scores = self.strategies[campaign.strategy].scores(campaign, plan, self.verdicts, key)
         return self.engine.run(
             self.book, count, self.matched, self.verdicts, self.balances.available, scores,
-            campaign.floor_micros, campaign.increment_micros, campaign.second_price, wall_s,
-            campaign.ladder, key,
+            campaign.floor_micros, campaign.increment_micros, campaign.second_price,
+            wall_s + limits.connect_expected_s, campaign.ladder, key,
         )
 
     def entry_of(self, slot: int, score: int, price_micros: int) -> LadderEntry:
@@ -144,18 +145,44 @@ class Market:
 
     # Reserving
 
-    def reserve(self, entry: LadderEntry, campaign_id: str, now_ns: int,
-                wall_s: int) -> Reservation | None:
-        """Caps, concurrency, money and budget for one ladder entry in one step, or None.
+    def paused(self, call: Call) -> Refused:
+        """Whether publisher or campaign were paused or removed while the call went on."""
+        plan = self.plan
+        assert plan is not None
+        publisher = plan.publishers.get(call.publisher)
+        if publisher is None or not publisher.active:
+            return Refused.PUBLISHER_PAUSED
+        campaign = plan.campaigns.get(call.campaign)
+        return Refused.NONE if campaign is not None and campaign.active else Refused.CAMPAIGN_PAUSED
 
-        Re-checks what may have changed since the auction: the target, its buyer, the bid.
+    def standing(self, entry: LadderEntry, wall_s: int) -> Target | None:
+        """The target of a ladder entry while it may be dialled, else None (rule 14).
+
+        Every attempt asks again: the bid may have been withdrawn, paused, moved or have come
+        near its end since the auction; target and buyer paused, or out of hours.
         """
         plan = self.plan
         assert plan is not None
+        book = self.book
         target = plan.targets.get(entry.target)
-        slot = self.book.slot_of(entry.bid_id)
+        slot = book.slot_of(entry.bid_id)
         if target is None or slot < 0 or not self._stands(target, wall_s):
             return None
+        if book.target_of(slot) != target.slot or book.buyer_of(slot) != target.buyer_slot:
+            return None
+        at = slot * WORDS
+        if book.words[at + EXPIRES] <= wall_s + limits.connect_expected_s:
+            return None
+        return target if book.words[at + META] >> ACTIVE_SHIFT & 1 else None
+
+    def reserve(self, entry: LadderEntry, campaign_id: str, wall_s: int) -> Reservation | None:
+        """Caps, concurrency, money and budget for one ladder entry in one step, or None."""
+        plan = self.plan
+        assert plan is not None
+        target = self.standing(entry, wall_s)
+        if target is None:
+            return None
+        slot = self.book.slot_of(entry.bid_id)
         if 0 <= self.book.budget_left_micros(slot) < entry.price_micros:
             return None
         owners = (target_owner(target.slot),)
@@ -169,7 +196,6 @@ class Market:
             self._give_back(owners, uses)
             return None
         self.book.spend(slot, entry.price_micros)
-        self.book.mark_won(slot, now_ns)
         campaign = plan.campaigns.get(campaign_id)
         if campaign is not None:
             self.strategies[campaign.strategy].won(campaign, target.slot)
@@ -177,6 +203,10 @@ class Market:
             entry.target, target.buyer_slot, entry.bid_id, entry.price_micros,
             entry.price_micros, uses,
         )
+
+    def mark_won(self, held: Reservation, now_ns: int) -> None:
+        """A reservation was dialled: its bid goes behind the others of its rank (rule 8)."""
+        self.book.mark_won(self.book.slot_of(held.bid_id), now_ns)
 
     def _stands(self, target: Target, wall_s: int) -> bool:
         """Pause switches and the target's own hours, read live (rule 31)."""
@@ -318,7 +348,8 @@ class Market:
             terms = decode_terms(bid.terms)
             buyer_slot = self.slots.slot("buyer", terms.buyer)
             self.book.past[bid_id] = (buyer_slot, bid.spent_micros, bid.last_won_ns)
-            self.put_bid(terms, state.seq)
+            if not bid.removed:
+                self.put_bid(terms, state.seq)
         self.balances.grow(len(self.slots.buyers))
 
     def recount_caps(self, state: ReplayState) -> None:

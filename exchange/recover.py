@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from accounts.ledger import call_postings
-from accounts.payout import payout_micros, revenue_micros
+from accounts.payout import is_qualified, payout_micros, revenue_micros
 from accounts.terms import unpack_terms
 from vocabulary import limits
 from vocabulary.facts import (
@@ -74,11 +74,12 @@ class OpenCall(Struct, array_like=True):
 
 
 class StandingBid(Struct, array_like=True):
-    """A bid as the book must come back: terms b"" once removed; money and rank survive."""
+    """A bid as the book must come back. A removed one keeps its buyer, its money and its rank."""
 
     terms: bytes = b""
     spent_micros: int = 0
     last_won_ns: int = 0
+    removed: bool = False
 
 
 class ReplayState(Struct, array_like=True):
@@ -170,7 +171,7 @@ def closing(state: ReplayState, call_id: bytes, call: OpenCall, now_ns: int) -> 
         attempts = (*attempts, answer)
     if charged and won is not None:
         terms = unpack_terms(call.terms)
-        qualified = talked_ns >= terms.qualify_ns
+        qualified = is_qualified(terms, talked_ns)
         revenue = revenue_micros(terms, won.price_micros, talked_ns)
         payout = payout_micros(terms, revenue, talked_ns)
     postings = call_postings(won.buyer if won else "", revenue, call.publisher, payout)
@@ -224,7 +225,11 @@ def _closed(state: ReplayState, seq: int, fact: CallClosed) -> None:
         state.caps[key] = state.caps.get(key, 0) + 1
     if call is None:
         return
+    entry = -1
     for attempt in fact.attempts:
+        if attempt.entry == entry:
+            continue  # one more gateway of a reservation that was made before
+        entry = attempt.entry
         bid = state.bids.setdefault(call.ladder[attempt.entry].bid_id, StandingBid())
         bid.last_won_ns = max(bid.last_won_ns, call.at_ns + attempt.invited_us * NS_PER_US)
     if fact.bid_id:
@@ -243,11 +248,13 @@ def post(state: ReplayState, postings: tuple[Posting, ...]) -> None:
 
 
 def _bid_put(state: ReplayState, seq: int, fact: BidPut) -> None:
-    state.bids.setdefault(fact.bid_id, StandingBid()).terms = fact.terms
+    bid = state.bids.setdefault(fact.bid_id, StandingBid())
+    bid.terms = fact.terms
+    bid.removed = False
 
 
 def _bid_removed(state: ReplayState, seq: int, fact: BidRemoved) -> None:
-    state.bids.setdefault(fact.bid_id, StandingBid()).terms = b""
+    state.bids.setdefault(fact.bid_id, StandingBid()).removed = True
 
 
 def _top_up(state: ReplayState, seq: int, fact: TopUpPosted) -> None:

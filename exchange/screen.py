@@ -50,7 +50,7 @@ def offered(desk: Desk, offer: CallOffered, now_ns: int) -> None:
     trunk = plan.trunk_of(offer.flow.host)
     if trunk is None:
         desk.count("calls_unknown_source")
-        desk.out.append(Reject(offer.leg, 403))
+        desk.out.append(Reject(offer.leg, 403, once=True))  # one packet in, one out
         return
     call = _open(desk, offer, trunk, now_ns)
     try:

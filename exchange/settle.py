@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from accounts.ledger import call_postings
-from accounts.payout import payout_micros, revenue_micros
+from accounts.payout import is_qualified, payout_micros, revenue_micros
 from exchange.call import Call
 from vocabulary.facts import CallClosed, CapUse, Disposition, Party, Posting
 from vocabulary.reasons import Refused
@@ -34,7 +34,7 @@ def settle_answered(
     assert terms is not None
     talked_ns = connected_ns(call, chargeable)
     revenue = revenue_micros(terms, held.price_micros, talked_ns) if chargeable else 0
-    qualified = chargeable and talked_ns >= terms.qualify_ns
+    qualified = chargeable and is_qualified(terms, talked_ns)
     payout = payout_micros(terms, revenue, talked_ns) if chargeable else 0
     postings = call_postings(
         call.ladder[call.entry].buyer, revenue, call.publisher, payout

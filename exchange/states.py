@@ -10,8 +10,9 @@
 ```
 ANSWERING waits for the start record; ORPHANED is the same with the buyer gone already. ENDING
 has ended but waits to learn whether the caller ever acknowledged the 200 (rule 28): a call whose
-200 was never acknowledged is not charged. An absent cell is ignored and counted: on a wire with
-races any notice may come late.
+200 was never acknowledged is not charged. CANCELED in CONFIRMING or ENDING is a CANCEL that the
+endpoint took in the very turn in which our 200 was to leave: it did not. An absent cell is
+ignored and counted: on a wire with races any notice may come late.
 """
 
 (DIALING, RINGING, ANSWERING, ORPHANED, CONFIRMING, CONNECTED, ENDING, CLOSED) = range(8)
@@ -47,9 +48,10 @@ CALL: dict[int, dict[int, int]] = {
     ANSWERING: {DURABLE: CONFIRMING, UNDURABLE: CLOSED, CANCELED: CLOSED,
                 BUYER_ENDED: ORPHANED, CALLER_ENDED: CLOSED},
     ORPHANED: {DURABLE: ENDING, UNDURABLE: CLOSED, CANCELED: CLOSED, CALLER_ENDED: CLOSED},
-    CONFIRMING: {ACKED: CONNECTED, BUYER_ENDED: ENDING, CALLER_ENDED: CLOSED, UNACKED: CLOSED},
+    CONFIRMING: {ACKED: CONNECTED, CANCELED: CLOSED, BUYER_ENDED: ENDING, CALLER_ENDED: CLOSED,
+                 UNACKED: CLOSED},
     CONNECTED: {BUYER_ENDED: CLOSED, CALLER_ENDED: CLOSED},
-    ENDING: {ACKED: CLOSED, CALLER_ENDED: CLOSED, UNACKED: CLOSED},
+    ENDING: {ACKED: CLOSED, CANCELED: CLOSED, CALLER_ENDED: CLOSED, UNACKED: CLOSED},
     CLOSED: {},
 }
 

@@ -45,6 +45,7 @@ new_calls_burst_max = 4_000
 pump_rounds_max = 64
 outputs_per_turn_max = 100_000
 retry_after_s = 5
+gateway_rest_s_max = 3_600  # however long a gateway's Retry-After says
 
 # Streams
 stream_connections_max = 4_096
@@ -99,6 +100,7 @@ bid_states_max = 256
 bid_zones_max = 1_024
 bid_currencies_max = 255
 bid_ids_remembered_max = 2 * bids_max
+connect_expected_s = 8  # decision → buyer's 200: a bid must outlive it (exchange rule 11)
 
 # Money: micro-units of one currency. 10^15 micros = one thousand million units.
 money_micros_max = 10**15
@@ -134,6 +136,7 @@ assert header_line_bytes_max < message_bytes_max
 assert ladder_max < candidates_max <= bids_max
 assert ring_ns < ladder_ns < setup_ns
 assert no_response_ns < ring_ns
+assert no_response_ns < connect_expected_s * NS_PER_S < ring_ns
 assert durable_wait_ns < 64 * t1_ns
 assert checkpoint_every_ns > heartbeat_ns
 assert record_bytes_max < segment_bytes <= frame_bytes_max

@@ -7,10 +7,11 @@
 
 from typing import Any
 
+from auction.bid import BidTerms
 from exchange.desk import Desk
 from exchange.market import Market
-from exchange.recover import Replay
-from exchange.signals import AddressesChanged, Durable, SwapPlan
+from exchange.recover import Replay, cap_key
+from exchange.signals import AddressesChanged, Beat, Durable, JournalFailed, SwapPlan
 from routing.area_source import bundled_areas
 from routing.compile import compile_plan
 from routing.plan_build import build_plan
@@ -28,6 +29,8 @@ US = ("192.0.2.1", 5060)
 NUMBER = b"+12125550100"
 OFFSET_NS = NOW_S * S
 MICROS = 1_000_000
+AREAS = bundled_areas()
+PATH_SEEDS = 50  # of each path, unless SEEDS says otherwise
 
 
 def buyer_address(index: int) -> tuple[str, int]:
@@ -46,6 +49,25 @@ def document(buyers: int = 3, **changes: Any) -> Document:
     }
     campaign = {**written["campaign"], **changes.pop("campaign", {})}
     return written_plan(buyers, **{**written, **changes, "campaign": campaign})
+
+
+def gateway_document(buyers: int = 1, gateways: int = 2, **changes: Any) -> Document:
+    """A plan whose targets are numbers; gateway k is where buyer k would answer."""
+    plan = document(buyers, **changes)
+    names = [f"gw-{index}" for index in range(gateways)]
+    plan["gateways"] = [
+        {"id": name, "host": buyer_address(index)[0], "port": 5060}
+        for index, name in enumerate(names)
+    ]
+    for index, target in enumerate(plan["targets"]):
+        del target["uri"]
+        target |= {"number": f"+1312555010{index}", "gateways": names}
+    return plan
+
+
+def rough(seed: int) -> Wire:
+    """A wire that loses one datagram in ten, doubles some and lets some overtake others."""
+    return Wire(seed, loss=0.1, duplicate=0.1, reorder=0.2, jitter_ns=5 * MS)
 
 
 class DeskWithDisk:
@@ -69,11 +91,9 @@ class DeskWithDisk:
         """Swap in a plan and give every literal address its flow."""
         market = self.desk.market
         file, bids, _ = compile_plan(
-            load(plan), now_s=NOW_S, version=market.version + 1, areas=bundled_areas(),
+            load(plan), now_s=NOW_S, version=market.version + 1, areas=AREAS,
             dial_rules=DIAL_RULES,
         )
-        from auction.bid import BidTerms
-
         terms = tuple(BidTerms(*[getattr(bid, name) for name in BidTerms.__struct_fields__])
                       for bid in bids)
         running = build_plan(file, market.slots, market.plan)
@@ -81,6 +101,7 @@ class DeskWithDisk:
         for key in market.gateway_keys():
             flow = Flow(key[0], key[1], key[2], *US, 0, 0 if key[0] == "UDP" else 1)
             self.desk.receive(AddressesChanged(key, (flow,)), now_ns)
+        self.keep(now_ns)
         return answer
 
     def top_up(self, account: str, dollars: int, now_ns: int = S) -> None:
@@ -88,6 +109,17 @@ class DeskWithDisk:
         self.desk.perform(
             TopUp(account, dollars * MICROS, "USD", f"key-{account}-{dollars}-{now_ns}"), now_ns
         )
+        self.keep(now_ns)
+
+    def beat(self, now_ns: int) -> None:
+        """The heartbeat of this second."""
+        self.receive(Beat(), now_ns)
+
+    def fail(self, now_ns: int, reason: str = "input/output error") -> None:
+        """The journal takes nothing any more."""
+        self.disk_ns = None
+        self.durable.clear()
+        self.receive(JournalFailed(reason), now_ns)
 
     def receive(self, notice: Any, now_ns: int) -> None:
         self.desk.receive(notice, now_ns)
@@ -193,8 +225,12 @@ class Floor:
         market = self.exchange.desk.market
         assert not any(market.caps.live)
         assert not any(market.balances.held)
+        assert market.caps.hour.granted == market.caps.hour.committed
+        assert market.caps.day.granted == market.caps.day.committed
         for fact in self.exchange.of(CallClosed):
             assert sum(line.amount_micros for line in fact.postings) == 0
+        ids = [fact.call_id for fact in self.exchange.of(CallClosed)]
+        assert len(ids) == len(set(ids)), "a call was closed twice"
         self.assert_replay_agrees()
 
     def assert_replay_agrees(self) -> None:
@@ -205,3 +241,13 @@ class Floor:
         for buyer, slot in market.slots.buyers.items():
             assert state.balances.get(buyer, 0) == market.balances.balance[slot]
         assert state.pending == market.balances.pending
+        windows = {cap_key(use): units for use, units in market.caps.snapshot()}
+        assert {key: state.caps.get(key, 0) for key in windows} == windows
+        book = market.book
+        for bid_id, bid in state.bids.items():
+            slot = book.slot_of(bid_id)
+            _, spent, won = book.past[bid_id] if slot < 0 else (
+                0, book.spent_micros(slot), book.last_won(slot))
+            assert bid.removed == (slot < 0)
+            assert bid.spent_micros == spent
+            assert won - 1_000 < bid.last_won_ns <= won  # a record's offsets are whole µs
