@@ -38,10 +38,11 @@ def buyer_address(index: int) -> tuple[str, int]:
     return (f"192.0.2.{20 + index}", 5060)
 
 
-def document(buyers: int = 3, **changes: Any) -> Document:
+def document(buyers: int = 3, transport: str = "UDP", **changes: Any) -> Document:
     """A plan of buyers that bid 10, 9, 8 … dollars, so that buyer 0 is dialled first."""
+    suffix = "" if transport == "UDP" else ";transport=tcp"
     written = {
-        "uri": lambda buyer, target: "sip:agents@{}:{}".format(*buyer_address(buyer)),
+        "uri": lambda buyer, target: "sip:agents@{}:{}".format(*buyer_address(buyer)) + suffix,
         "amount": lambda buyer, bid: f"{10 - buyer}.00",
         "networks": ("192.0.2.10/32",),
         "campaign": {"floor": "1.00", "ladder": 5, "terms": {"qualify_s": 10},
@@ -185,7 +186,7 @@ class Floor:
         phones = [Buyer() for _ in range(3)] if buyers is None else buyers
         self.world = World(wire or Wire(1), transport)
         self.caller = self.world.add(Party("caller", CALLER, caller or Caller(talk_ns=30 * S)))
-        self.exchange = DeskWithDisk(plan or document(len(phones)), disk_ns)
+        self.exchange = DeskWithDisk(plan or document(len(phones), transport), disk_ns)
         self.party = self.world.add(Party("exchange", US, self.exchange))
         self.buyers = [
             self.world.add(Party(f"buyer{index}", buyer_address(index), phone))
