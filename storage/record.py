@@ -47,8 +47,8 @@ AWAY = (
 class RecordStatistics(Struct, gc=False):
     """Counters since the start, gauges now.
 
-    lag_s: how long the cursor has not stood at the durable mark. rows_per_s: over the last batch
-    that held rows. connected: 1 while PostgreSQL answers.
+    lag_s: how long ago everything that was durable then was copied; 0 at the mark. rows_per_s:
+    over the last batch that held rows. connected: 1 while PostgreSQL answers.
     """
 
     cursor_seq: int
@@ -128,8 +128,6 @@ class Record:
         """Counters for the metrics."""
         durable = self._tail.durable_seq()
         lag = max(0, durable - self._cursor) if self._cursor is not None else durable
-        if lag == 0:
-            self._caught_up_s = time.monotonic()
         return RecordStatistics(
             self._cursor or 0, lag, time.monotonic() - self._caught_up_s if lag else 0.0,
             self._rows, self._rows_per_s, self._batches, self._staged, self._rejected,
@@ -166,18 +164,20 @@ class Record:
     ) -> None:
         while True:
             stopping = self._stopping.is_set()
+            read_s = time.monotonic()
             if entries := self._read(reader):
                 with self._given_up(session):
                     await self._copy(copier, entries)
-                continue
+                if len(entries) >= self._batch_records_max:
+                    continue
+            self._caught_up_s = read_s  # all that was durable then is copied now
             durable = reader.durable_seq()
             if copier.cursor > durable:
                 raise StorageFailed(
                     f"the database is at record {copier.cursor}, the journal in "
                     f"{self._journal_dir} ends at {durable}: they do not belong together"
                 )
-            self._caught_up_s = time.monotonic()
-            if stopping:
+            if stopping and copier.cursor == durable:
                 return
             await self._stopped_within(self._batch_s)
 

@@ -92,7 +92,8 @@ def test_an_auction_keeps_its_vector_and_its_histogram() -> None:
 def test_no_nul_reaches_a_column_and_nothing_is_nothing() -> None:
     rows = Rows()
     add_routed(replace(
-        routed(), reasons=b"", tags=(("a\0", "b\0c"), ("d", "\\u0000")), ladder=(), runner_up=(), area="",
+        routed(), reasons=b"", tags=(("a\0", "b\0c"), ("d", "\\u0000")), ladder=(),
+        runner_up=(), area="",
     ), rows)
     add_routed(replace(routed(2), tags=()), rows)
     first, second = only(rows, "auctions")
