@@ -20,7 +20,7 @@ from tests.bench.load import (
     caller_order,
     play,
 )
-from tests.bench.plan import NUMBER, plan
+from tests.bench.plan import BIDS_PER_BUYER, NUMBER, plan
 from tests.interop import server
 from tests.interop.metrics import RECORD_LAG, Metrics
 from tests.interop.ports import free_port
@@ -109,7 +109,7 @@ class OurServer:
 
 
 @contextmanager
-def our_server() -> Iterator[OurServer]:
+def our_server(bids_per_buyer: int = BIDS_PER_BUYER) -> Iterator[OurServer]:
     """A started server with the bench plan applied. BenchUnavailable without one."""
     reason = server.missing()
     if reason:
@@ -117,7 +117,7 @@ def our_server() -> Iterator[OurServer]:
     port = free_port(BUYER_HOST)
     with (passable_folder("dce-bench-") as folder,
           Exchange(folder / "exchange") as exchange):
-        exchange.apply(plan(port))
+        exchange.apply(plan(port, bids_per_buyer=bids_per_buyer))
         yield OurServer(exchange, port, folder)
 
 

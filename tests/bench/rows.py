@@ -39,6 +39,7 @@ BARS = {
     "answer.durable_wait_p99_ms": Bar(20, 5),
     "scan.invite_ns": Bar(1_000, 200),
     "call.bytes": Bar(12_000, 6_000),
+    "call.second_wave": Bar(1.05, 1),
     "journal.us_per_call": Bar(40, 10),
     "record.bytes_per_call": Bar(4_000, 1_500),
 }

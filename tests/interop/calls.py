@@ -41,6 +41,7 @@ class Scene:
     status: put for @status@ in both ends. caller_via: host:port that the caller sends to
     instead of the server. caller_port: 0 = any free one. first_order: replaces the order of
     the first buyer. extra, first_extra: further words for the caller, the first buyer.
+    caller_decides: the buyers are cut once the caller has ended, and not judged.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Scene:
     first_order: Order | None = None
     extra: tuple[str, ...] = ()
     first_extra: tuple[str, ...] = ()
+    caller_decides: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ def play(lab: Lab, slot: Slot, scene: Scene) -> Played:
             buyer.ready()
         caller = stack.enter_context(Sipp(_caller(lab, scene, slot), folder / "caller"))
         status = caller.wait()
+        if scene.caller_decides:
+            return Played(status, (), caller.last_lines())
         statuses = tuple(buyer.wait() for buyer in buyers)
         failed = [end for end, code in zip([caller, *buyers], [status, *statuses], strict=True)
                   if code]

@@ -26,23 +26,30 @@ ENDS = ("caller", "first", "second")
 
 def name_of(pair: dict[str, Any]) -> str:
     """Short name of a pair: its file stems joined."""
-    stems = [Path(str(pair[end])).stem for end in ENDS if end in pair]
-    return "+".join([pair["caller_own"], *stems] if "caller_own" in pair else stems)
+    return "+".join(path.stem for end in ENDS if (path := file_of(pair, end)))
 
 
-CASES = [(pair, transport) for pair in TABLE["pair"] for transport in TRANSPORTS]
+def file_of(pair: dict[str, Any], end: str) -> Path | None:
+    """Scenario file of one end; None when the pair has no such end."""
+    if f"{end}_own" in pair:
+        return scenario(pair[f"{end}_own"])
+    return FOLDER / pair[end] if end in pair else None
+
+
+CASES = [(pair, transport) for pair in TABLE["pair"]
+         for transport in pair.get("transports", TRANSPORTS)]
 NAMES = [f"{name_of(pair)}-{transport}" for pair, transport in CASES]
 
 
 def scene_of(pair: dict[str, Any], transport: str) -> Scene:
     """What a row says, as a scene."""
-    own = pair.get("caller_own")
+    caller = file_of(pair, "caller")
+    assert caller is not None
     return Scene(
-        name_of(pair), scenario(own) if own else FOLDER / pair["caller"],
-        first=FOLDER / pair["first"] if "first" in pair else None,
-        second=FOLDER / pair["second"] if "second" in pair else None,
+        name_of(pair), caller, first=file_of(pair, "first"), second=file_of(pair, "second"),
         kind=pair.get("kind", "one"), transport=transport, hold_ms=0,
-        timeout_s=75 if pair.get("slow") else 45, first_extra=tuple(pair.get("args", ())))
+        timeout_s=75 if pair.get("slow") else 45, first_extra=tuple(pair.get("args", ())),
+        caller_decides=pair.get("judge") == "caller")
 
 
 def played_in_slot(lab: Lab, scene: Scene) -> Played:
@@ -62,12 +69,18 @@ def results(lab: Lab) -> Iterator[list["Future[Played]"]]:
         yield [begun[place] for place in range(len(CASES))]
 
 
-@pytest.mark.parametrize("place", range(len(CASES)), ids=NAMES)
+def marked(place: int) -> Any:
+    """The case's place, expected to fail where its row names a gap."""
+    gap = CASES[place][0].get("gap")
+    marks = [pytest.mark.xfail(reason=gap, strict=True)] if gap else []
+    return pytest.param(place, marks=marks, id=NAMES[place])
+
+
+@pytest.mark.parametrize("place", [marked(place) for place in range(len(CASES))])
 def test_pair(results: list["Future[Played]"], place: int) -> None:
     """Both ends exit 0: every message came as the scenario files say."""
     played = results[place].result()
-    judged = played.caller == 0 if CASES[place][0].get("judge") == "caller" else played.ok
-    assert judged, played.report
+    assert played.ok, played.report
 
 
 def test_every_scenario_is_played_or_excluded() -> None:
