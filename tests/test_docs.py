@@ -1,0 +1,159 @@
+"""The documents against the code: links, metrics, settings, make targets, paths, line lengths.
+
+What a page says exists must exist, and what an operator meets must be on the page.
+"""
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dce.config import settings
+from dce.record_worker import COUNTERS, GAUGES
+from dce.signal_metrics import DESK_COUNTERS, DESK_GAUGES, SIP_GAUGES
+
+ROOT = Path(__file__).parents[1]
+SKIPPED = {".venv", "build", ".git", "node_modules"}
+LINE_CHARACTERS_MAX = 120
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+METRIC = re.compile(r"dce_[a-z][a-z0-9_]*[a-z0-9]")
+METRIC_ROW = re.compile(r"^\| `(dce_[a-z0-9_]+)` \|", re.MULTILINE)
+SETTING_ROW = re.compile(r"^\| `([a-z0-9_.]+)` \|", re.MULTILINE)
+SECTION = re.compile(r"([a-z_]+):\s*$")
+SETTING = re.compile(r"(\s*)# ([a-z0-9_]+):")
+MAKE = re.compile(r"(?<![\w-])make ([a-z][a-z-]*)")
+TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
+CODE = re.compile(r"`([^`\n]+)`")
+FILE = re.compile(
+    r"(?:\.{1,2}/)*(?:[\w-]+/)*[\w.-]+\.(?:py|pyx|pxd|sql|yaml|toml|cfg|sh|sip|md)")
+FOLDER = re.compile(r"(?:[\w-]+/)+")
+ELSEWHERE = ("data_dir/", "build/")  # what a running exchange or a build makes
+
+
+def documents() -> list[Path]:
+    return [
+        path for path in sorted(ROOT.rglob("*.md"))
+        if not SKIPPED & set(path.relative_to(ROOT).parts)
+    ]
+
+
+def pages() -> list[Path]:
+    """What describes the project: its own pages and docs/."""
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def section(page: Path, title: str) -> str:
+    """Text of one `## title` of a page."""
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", page.read_text(), re.M | re.S)
+    assert found is not None, f"{name_of(page)} has no section {title}"
+    return found[1]
+
+
+OPERATIONS = ROOT / "docs" / "operations.md"
+
+
+@pytest.mark.parametrize("path", documents(), ids=name_of)
+def test_relative_links_resolve(path: Path) -> None:
+    links = [link for link in LINK.findall(FENCE.sub("", path.read_text()))
+             if "://" not in link and not link.startswith(("mailto:", "#"))]
+    assert [link for link in links
+            if not (path.parent / link.partition("#")[0]).exists()] == []
+
+
+@pytest.mark.parametrize("path", pages(), ids=name_of)
+def test_lines_are_short(path: Path) -> None:
+    assert [number for number, line in enumerate(path.read_text().splitlines(), 1)
+            if len(line) > LINE_CHARACTERS_MAX] == []
+
+
+def strings(path: Path) -> Iterator[str]:
+    """String literals of a Python file, without their quotes."""
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+        if token.type == tokenize.STRING:
+            yield token.string.lstrip("frbFRB").strip("\"'")
+
+
+def metrics_in_code() -> set[str]:
+    """Names as /metrics shows them; a prometheus-client Counter adds its own _total."""
+    found = {f"dce_{name}_total" for name in DESK_COUNTERS}
+    found |= {f"dce_{name}" for name in DESK_GAUGES}
+    found |= {f"dce_sip_{name}" for name in SIP_GAUGES}
+    found |= {name for table in (GAUGES, COUNTERS) for name, _ in table.values()}
+    for folder in ("api", "dce", "storage", "sip/edge"):
+        for path in sorted((ROOT / folder).glob("*.py")):
+            text = path.read_text()
+            for literal in strings(path):
+                if METRIC.fullmatch(literal):
+                    counter = re.search(rf'\bCounter\(\s*"{literal}"', text)
+                    found.add(f"{literal}_total" if counter else literal)
+    return found
+
+
+def test_every_metric_is_documented_and_exists() -> None:
+    documented = METRIC_ROW.findall(section(OPERATIONS, "Metrics"))
+    assert sorted(documented) == sorted(metrics_in_code())
+
+
+def test_every_metric_that_a_page_names_exists() -> None:
+    known = metrics_in_code()
+    named = {name for path in pages() for name in METRIC.findall(path.read_text())}
+    assert sorted(named - known) == []
+
+
+def settings_in_file() -> set[str]:
+    """Dotted keys of configs/config.yaml, commented out or not."""
+    found = set()
+    prefix = ""
+    for line in (ROOT / "configs" / "config.yaml").read_text().splitlines():
+        if begins := SECTION.fullmatch(line):
+            prefix = begins[1] + "."
+        elif key := SETTING.match(line):
+            found.add(prefix + key[2] if key[1] else key[2])
+    return found
+
+
+def test_every_setting_is_documented_and_exists() -> None:
+    documented = SETTING_ROW.findall(section(OPERATIONS, "Configuration"))
+    assert sorted(documented) == sorted(settings())
+    assert sorted(settings_in_file()) == sorted(settings())
+
+
+@pytest.mark.parametrize("path", pages(), ids=name_of)
+def test_every_make_target_exists(path: Path) -> None:
+    targets = set(TARGET.findall((ROOT / "Makefile").read_text()))
+    text = "\n".join([*FENCE.findall(path.read_text()),
+                      *CODE.findall(FENCE.sub("", path.read_text()))])
+    assert sorted(set(MAKE.findall(text)) - targets) == []
+
+
+def paths_named(text: str) -> Iterator[str]:
+    """Files and folders in `code`, and files with a folder in drawings."""
+    for code in CODE.findall(FENCE.sub("", text)):
+        if code.startswith(ELSEWHERE):
+            continue
+        if (FILE.fullmatch(code) and "/" in code) or FOLDER.fullmatch(code):
+            yield code
+    for drawing in FENCE.findall(text):
+        for word in re.findall(r"[\w./-]+", drawing):
+            if FILE.fullmatch(word) and "/" in word and not word.startswith((".", "/")):
+                yield word
+
+
+@pytest.mark.parametrize("path", pages(), ids=name_of)
+def test_every_path_exists(path: Path) -> None:
+    assert sorted({name for name in paths_named(path.read_text())
+                   if not (ROOT / name).exists()}) == []
+
+
+def test_the_decisions_are_listed() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = LINK.findall((folder / "README.md").read_text())
+    assert sorted(listed) == sorted(path.name for path in folder.glob("[0-9]*.md"))
