@@ -11,7 +11,14 @@ from auction.bid import BidTerms
 from exchange.desk import Desk
 from exchange.market import Market
 from exchange.recover import Replay, cap_key
-from exchange.signals import AddressesChanged, Beat, Durable, JournalFailed, SwapPlan
+from exchange.signals import (
+    AddressesChanged,
+    Beat,
+    ClockChanged,
+    Durable,
+    JournalFailed,
+    SwapPlan,
+)
 from routing.area_source import bundled_areas
 from routing.compile import compile_plan
 from routing.plan_build import build_plan
@@ -22,7 +29,7 @@ from tests.sim.phones import OFFER, SDP, Buyer, Caller
 from tests.sim.wire import MS, Party, S, Wire, World
 from vocabulary.codec import fact_decoder, fact_encoder
 from vocabulary.commands import TopUp
-from vocabulary.facts import CallClosed, Fact
+from vocabulary.facts import CallClosed, Fact, Started
 
 CALLER = ("192.0.2.10", 5060)
 US = ("192.0.2.1", 5060)
@@ -71,6 +78,22 @@ def rough(seed: int) -> Wire:
     return Wire(seed, loss=0.1, duplicate=0.1, reorder=0.2, jitter_ns=5 * MS)
 
 
+def swap_in(desk: Desk, plan: Document, now_ns: int) -> Any:
+    """Swap in a plan and give every literal address its flow."""
+    market = desk.market
+    file, bids, _ = compile_plan(
+        load(plan), now_s=NOW_S, version=market.version + 1, areas=AREAS, dial_rules=DIAL_RULES
+    )
+    terms = tuple(BidTerms(*[getattr(bid, name) for name in BidTerms.__struct_fields__])
+                  for bid in bids)
+    running = build_plan(file, market.slots, market.plan)
+    answer = desk.perform(SwapPlan(running, terms, b"digest"), now_ns)
+    for key in market.gateway_keys():
+        flow = Flow(key[0], key[1], key[2], *US, 0, 0 if key[0] == "UDP" else 1)
+        desk.receive(AddressesChanged(key, (flow,)), now_ns)
+    return answer
+
+
 class DeskWithDisk:
     """The real desk, with its facts kept and made durable after a while.
 
@@ -86,22 +109,13 @@ class DeskWithDisk:
         )
         self.encoder = fact_encoder(lambda personal: b"sealed")
         self.decoder = fact_decoder()
+        self.desk.emit(Started(S, 0, 1, OFFSET_NS + S, "test"))
+        self.desk.receive(ClockChanged(OFFSET_NS), S)
         self.apply(plan, S)
 
     def apply(self, plan: Document, now_ns: int) -> Any:
-        """Swap in a plan and give every literal address its flow."""
-        market = self.desk.market
-        file, bids, _ = compile_plan(
-            load(plan), now_s=NOW_S, version=market.version + 1, areas=AREAS,
-            dial_rules=DIAL_RULES,
-        )
-        terms = tuple(BidTerms(*[getattr(bid, name) for name in BidTerms.__struct_fields__])
-                      for bid in bids)
-        running = build_plan(file, market.slots, market.plan)
-        answer = self.desk.perform(SwapPlan(running, terms, b"digest"), now_ns)
-        for key in market.gateway_keys():
-            flow = Flow(key[0], key[1], key[2], *US, 0, 0 if key[0] == "UDP" else 1)
-            self.desk.receive(AddressesChanged(key, (flow,)), now_ns)
+        """Swap in a plan; returns the answer."""
+        answer = swap_in(self.desk, plan, now_ns)
         self.keep(now_ns)
         return answer
 
