@@ -25,6 +25,7 @@ from sip.endpoint import Endpoint
 from sip.signals import CallOffered, Flow, FlowLost
 from vocabulary import limits
 from vocabulary.facts import CallAnswered
+from vocabulary.limits import NS_PER_MS
 
 
 class Pump:
@@ -195,7 +196,9 @@ class Pump:
         if self.handle is not None:
             self.handle.cancel()
         self.armed_ns = first
-        self.handle = self.loop.call_later(max(0, first - now_ns) / 1e9, self._due)
+        # The loop counts whole milliseconds: rounded up, or it would spin up to the deadline.
+        delay_ms = max(0, first - now_ns + NS_PER_MS - 1) // NS_PER_MS
+        self.handle = self.loop.call_later(delay_ms / 1_000, self._due)
 
     def _due(self) -> None:
         now_ns = self.clock.now_ns()

@@ -57,6 +57,10 @@ stream_message_ns = 10 * NS_PER_S
 # Sockets
 udp_receive_buffer_bytes = 4 * 1_048_576
 udp_batch_max = 64
+udp_wakes_max = 8  # wake-ups in one window after which a socket is read on a timer
+udp_wake_window_ns = 4 * NS_PER_MS
+udp_moderation_ns = NS_PER_MS
+udp_empty_reads_max = 10  # readings on end that find nothing, then readiness serves again
 udp_errors_per_wake_max = 64
 flows_cached_max = 16_384  # per UDP socket; a forged source overwrites, it never grows
 routes_cached_max = 4_096

@@ -17,11 +17,16 @@ from typing import Protocol
 from sip.edge.address import literal
 from sip.signals import Flow
 from vocabulary.limits import (
+    NS_PER_S,
     flows_cached_max,
     message_bytes_max,
     udp_batch_max,
+    udp_empty_reads_max,
     udp_errors_per_wake_max,
+    udp_moderation_ns,
     udp_receive_buffer_bytes,
+    udp_wake_window_ns,
+    udp_wakes_max,
 )
 
 IP_RECVERR = 11  # linux/in.h; the socket module does not name it
@@ -35,6 +40,9 @@ ORIGIN_ICMP6 = 3
 # RFC 3261 §18.4: unreachable and parameter problem are failures; TTL exceeded, source quench
 # and packet too big are not. Numbers: RFC 792, RFC 4443.
 ICMP_FAILURES = {ORIGIN_ICMP: (3, 12), ORIGIN_ICMP6: (1, 4)}
+
+MODERATION_S = udp_moderation_ns / NS_PER_S
+WINDOW_S = udp_wake_window_ns / NS_PER_S
 
 LocalOf = Callable[[str], tuple[str, int]]
 OnFailure = Callable[[Flow | None, int], bool]
@@ -256,7 +264,12 @@ def icmp_answers(sock: socket.socket) -> tuple[int, list[tuple[str, int, int]]]:
 
 
 class UdpListener:
-    """One UDP socket on the loop: batches up, failures of addresses told once per turn."""
+    """One UDP socket on the loop: batches up, failures of addresses told once per turn.
+
+    Readiness serves a quiet socket at once. A busy one, woken many times in a few milliseconds,
+    is read on a timer instead, until some readings on end find nothing: what a wake-up costs is
+    then paid once for all that came in a millisecond (as network cards moderate interrupts).
+    """
 
     def __init__(
         self,
@@ -276,16 +289,47 @@ class UdpListener:
         self._on_lost = on_lost
         self._loop = loop
         self._lost: dict[Flow, str] = {}
+        self._window_s = 0.0
+        self._wakes = 0
+        self._empty = 0
+        self._poll: asyncio.TimerHandle | None = None
         self._epoll = select.epoll()
         self._epoll.register(sock.fileno(), select.EPOLLIN)
         loop.add_reader(self._epoll.fileno(), self._readable)
 
     def _readable(self) -> None:
-        batch: list[object] = []
-        if self.udp.receive(batch):
-            self._on_batch(batch)
-        else:
+        if not self._read():
             self._read_errors()
+        now_s = self._loop.time()
+        if now_s - self._window_s > WINDOW_S:
+            self._window_s = now_s
+            self._wakes = 0
+        self._wakes += 1
+        if self._wakes >= udp_wakes_max:
+            self._wakes = self._empty = 0
+            self._loop.remove_reader(self._epoll.fileno())
+            self._poll = self._loop.call_later(MODERATION_S, self._poll_once)
+
+    def _read(self) -> int:
+        """One batch up; how many datagrams there were."""
+        batch: list[object] = []
+        count = self.udp.receive(batch)
+        if count:
+            self._on_batch(batch)
+        return count
+
+    def _poll_once(self) -> None:
+        """Read by the timer; back to readiness once nothing came."""
+        if self._poll is None:  # closed in this turn
+            return
+        count = self._read()
+        self._empty = 0 if count else self._empty + 1
+        if self._empty >= udp_empty_reads_max:
+            self._poll = None
+            self._loop.add_reader(self._epoll.fileno(), self._readable)
+        elif self._poll is not None:
+            delay_s = 0.0 if count >= udp_batch_max else MODERATION_S
+            self._poll = self._loop.call_later(delay_s, self._poll_once)
 
     def _failure(self, flow: Flow | None, why: int) -> bool:
         """An error of the socket: True when it was an ICMP answer to an earlier datagram."""
@@ -315,6 +359,10 @@ class UdpListener:
 
     def close(self) -> None:
         """Stop reading and close the socket."""
-        self._loop.remove_reader(self._epoll.fileno())
+        if self._poll is None:
+            self._loop.remove_reader(self._epoll.fileno())
+        else:
+            self._poll.cancel()
+            self._poll = None
         self._epoll.close()
         self.socket.close()

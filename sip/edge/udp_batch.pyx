@@ -65,6 +65,10 @@ cdef enum:
     ROW = 4  # peers that share one hash
 
 
+cdef enum:
+    NEAR = 256  # a power of two
+
+
 cdef class Peer:
     """One remote address and the Flow that stands for it."""
 
@@ -121,6 +125,8 @@ cdef class BatchUdp:
     cdef unsigned int flows_max
     cdef list rows
     cdef dict by_flow
+    cdef list near_flows  # by the low bits of a Flow's address: the object itself …
+    cdef list near_peers  # … and its peer, so that a send hashes no Flow
     cdef unsigned int turn
     cdef char *space
     cdef mmsghdr *inbox
@@ -158,6 +164,8 @@ cdef class BatchUdp:
         self.flows_max = flows_max
         self.rows = [None] * (rows * ROW)
         self.by_flow = {}
+        self.near_flows = [None] * NEAR
+        self.near_peers = [None] * NEAR
         self.space = <char *> malloc(<size_t> batch_max * message_bytes_max)
         self.inbox = <mmsghdr *> calloc(batch_max, sizeof(mmsghdr))
         self.outbox = <mmsghdr *> calloc(batch_max, sizeof(mmsghdr))
@@ -217,18 +225,25 @@ cdef class BatchUdp:
         cdef unsigned int n = 0
         cdef list pending = []
         cdef list rest = []
+        cdef size_t near
         cdef Peer peer
         cdef bytes data
         cdef iovec *vector
         for i in range(0, len(sends) - 1, 2):
             flow = sends[i]
             data = sends[i + 1]
-            found = self.by_flow.get(flow)
-            if found is None:
-                found = self.peer_of(flow, rest, data)
+            near = (<size_t> <void *> flow >> 4) & (NEAR - 1)
+            if self.near_flows[near] is flow:
+                peer = <Peer> self.near_peers[near]
+            else:
+                found = self.by_flow.get(flow)
                 if found is None:
-                    continue
-            peer = <Peer> found
+                    found = self.peer_of(flow, rest, data)
+                    if found is None:
+                        continue
+                peer = <Peer> found
+                self.near_flows[near] = flow
+                self.near_peers[near] = peer
             vector = self.outbox[n].msg_hdr.msg_iov
             vector.iov_base = PyBytes_AS_STRING(data)
             vector.iov_len = PyBytes_GET_SIZE(data)
