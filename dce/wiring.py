@@ -96,6 +96,7 @@ class SignalCore:
             put += self.pump.perform(PutBids(chunk))
             await asyncio.sleep(0)
         self.pump.perform(SwapPlan(plan, None, digest))
+        self.advertise()
         removed = await self._remove_stale({terms.bid_id for chunk in chunks for terms in chunk})
         self.watch_addresses()
         await asyncio.to_thread(self.keep_order)
@@ -116,6 +117,15 @@ class SignalCore:
         book = self.desk.market.book
         ids = sorted(book.ids(), key=book.slot_of)
         write_order(self.config.plans_dir, book.seq, ids)
+
+    def advertise(self) -> None:
+        """Tell the peers of each trunk the address that the running plan advertises to them."""
+        self.sockets.advertise_by(self._advertised_to)
+
+    def _advertised_to(self, host: str) -> tuple[str, int] | None:
+        plan = self.desk.market.plan
+        trunk = plan.trunk_of(host) if plan is not None else None
+        return trunk.advertise if trunk is not None else None
 
     def watch_addresses(self) -> None:
         """Resolve every gateway of the plan, now and whenever its record runs out."""
@@ -278,6 +288,7 @@ def _begin(core: SignalCore, replay: Replay) -> None:
         core.keep_order()
     core.pump.turn(now_ns)
     if version:
+        core.advertise()
         core.watch_addresses()
 
 

@@ -5,11 +5,14 @@ the source address the kernel's routes choose towards that peer.
 """
 
 import socket
+from collections.abc import Callable
 
 from vocabulary.errors import ConfigError
 from vocabulary.limits import routes_cached_max
 
 WILDCARDS = frozenset({"0.0.0.0", "::"})
+
+AdvertisedTo = Callable[[str], tuple[str, int] | None]  # literal host → (bare host, port)
 
 
 def literal(host: str) -> tuple[socket.AddressFamily, str]:
@@ -82,18 +85,24 @@ class LocalAddress:
 
     bound_host, bound_port: what the listening socket is bound to. advertise: the setting
     `sip.advertise` as host or host:port, or "". A literal of the other family is not used,
-    since a peer of this family could not reach it.
+    since a peer of this family could not reach it. What a trunk of the plan advertises goes
+    before it: see advertise_by.
     """
 
-    __slots__ = ("_fixed", "_port", "_routes", "bound_host")
+    __slots__ = ("_advertised_to", "_fixed", "_port", "_routes", "bound_host")
 
     def __init__(self, bound_host: str, bound_port: int, advertise: str = "") -> None:
         self.bound_host = bound_host
         self._port = bound_port
         self._routes: dict[str, str] = {}
+        self._advertised_to: AdvertisedTo | None = None
         self._fixed = "" if bound_host in WILDCARDS else bracketed(bound_host)
         if advertise:
             self._advertise(advertise)
+
+    def advertise_by(self, advertised_to: AdvertisedTo) -> None:
+        """Ask from now on what to tell a peer; None of it: as without it."""
+        self._advertised_to = advertised_to
 
     def _advertise(self, advertise: str) -> None:
         try:
@@ -111,6 +120,9 @@ class LocalAddress:
 
     def __call__(self, host: str) -> tuple[str, int]:
         """Address and port to tell the peer at the literal address `host`; IPv6 bracketed."""
+        told = self._advertised_to(host) if self._advertised_to is not None else None
+        if told is not None:
+            return bracketed(told[0]), told[1]
         if self._fixed:
             return self._fixed, self._port
         source = self._routes.get(host)

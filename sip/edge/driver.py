@@ -16,7 +16,14 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from sip.edge import stream, udp
-from sip.edge.address import WILDCARDS, LocalAddress, literal, route_source, split_host_port
+from sip.edge.address import (
+    WILDCARDS,
+    AdvertisedTo,
+    LocalAddress,
+    literal,
+    route_source,
+    split_host_port,
+)
 from sip.edge.port_owner import bind_error
 from sip.edge.stream import StreamLimits, Streams
 from sip.edge.udp import Udp, UdpListener
@@ -147,6 +154,17 @@ class Sockets:
     def _warn(self, text: str) -> None:
         if text and text not in self.warnings:
             self.warnings.append(text)
+
+    def advertise_by(self, advertised_to: AdvertisedTo) -> None:
+        """Tell a peer what advertised_to(its literal host) gives; where that is None, as before.
+
+        It is asked once for each peer, then again after the next call of this. Flows already
+        handed out, and connections, keep what they told.
+        """
+        for local in self._locals.values():
+            local.advertise_by(advertised_to)
+        for listener in self._udp:
+            listener.udp.forget()
 
     def addresses(self) -> list[tuple[str, str, int]]:
         """(transport, host, port) of each listener as bound, in the order it was asked for."""

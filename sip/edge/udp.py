@@ -70,6 +70,9 @@ class Udp(Protocol):
     def flows_cached(self) -> int:
         """Number of peers remembered; bounded."""
 
+    def forget(self) -> None:
+        """Drop every peer remembered: what Via and Contact say to them has changed."""
+
 
 class PlainUdp:
     """A bound, non-blocking UDP socket by recvfrom and sendto: the plain twin of BatchUdp.
@@ -196,6 +199,10 @@ class PlainUdp:
     def flows_cached(self) -> int:
         """Number of peers held, at most `flows_max`."""
         return len(self._by_address)
+
+    def forget(self) -> None:
+        """Ask `local_of` again for every peer; flows handed out stay as they are."""
+        self._by_address.clear()
 
 
 def chosen() -> Callable[..., Udp]:

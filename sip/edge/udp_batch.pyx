@@ -382,3 +382,10 @@ cdef class BatchUdp:
     def flows_cached(self):
         """Number of peers held, at most `flows_max`."""
         return len(self.by_flow)
+
+    def forget(self):
+        """Ask `local_of` again for every peer; flows handed out stay as they are."""
+        self.rows = [None] * len(self.rows)
+        self.by_flow.clear()
+        self.near_flows = [None] * NEAR
+        self.near_peers = [None] * NEAR

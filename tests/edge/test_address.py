@@ -55,6 +55,14 @@ def test_advertise_wins_in_its_family() -> None:
             LocalAddress("127.0.0.1", 5060, wrong)
 
 
+def test_what_a_trunk_advertises_goes_before_all_else() -> None:
+    local = LocalAddress("127.0.0.1", 5060, "198.51.100.7")
+    local.advertise_by({"127.0.0.2": ("203.0.113.5", 5070), "127.0.0.3": ("2001:db8::7", 1)}.get)
+    assert local("127.0.0.2") == ("203.0.113.5", 5070)
+    assert local("127.0.0.3") == ("[2001:db8::7]", 1)
+    assert local("127.0.0.4") == ("198.51.100.7", 5060)
+
+
 def test_routes_are_remembered_within_a_bound() -> None:
     local = LocalAddress("0.0.0.0", 5060)
     for number in range(routes_cached_max + 10):

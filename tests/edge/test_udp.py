@@ -44,6 +44,25 @@ async def test_a_datagram_arrives_with_its_flow_and_the_answer_goes_back(
 
 
 @each_twin
+async def test_a_new_advertised_address_is_told_on_the_next_datagram(
+    opened: Opened, make: Callable[..., Udp]
+) -> None:
+    heard = Heard()
+    sockets = await opened(heard, "udp:127.0.0.1", make=make)
+    port = sockets.addresses()[0][2]
+    with udp_peer("127.0.0.2") as peer:
+        peer.sendto(b"1", ("127.0.0.1", port))
+        _, before = await heard.pair()
+        sockets.advertise_by({"127.0.0.2": ("203.0.113.5", 5070)}.get)
+        peer.sendto(b"2", ("127.0.0.1", port))
+        _, after = await heard.pair()
+        assert (before.local_host, before.local_port) == ("127.0.0.1", port)
+        assert (after.local_host, after.local_port) == ("203.0.113.5", 5070)
+        sockets.send([before, b"old", after, b"new"])  # both still reach the peer
+        assert [peer.recvfrom(100)[0] for _ in range(2)] == [b"old", b"new"]
+
+
+@each_twin
 async def test_one_peer_costs_one_flow_object(
     opened: Opened, make: Callable[..., Udp]
 ) -> None:
