@@ -167,3 +167,21 @@ def test_an_unknown_source_gets_one_datagram() -> None:
     floor.settle()
     assert floor.exchange.desk.counters["calls_unknown_source"] == 3
     assert not floor.exchange.of(CallClosed)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="no fact says when the buyer hung up before the ACK: a crash in the up to 64·T1 that the"
+    " call then waits for it charges to the last heartbeat instead",
+)
+def test_a_crash_before_the_ack_charges_to_the_buyers_bye() -> None:
+    raw = Raw(Wire(5))
+    raw.floor.buyers[0].desk.talk_ns = 5 * S
+    raw.call()
+    raw.floor.world.run_until(lambda: states(raw.floor) == [CONFIRMING])
+    raw.floor.world.run_until(lambda: states(raw.floor) == [ENDING])
+    raw.floor.world.run(15 * S)
+    raw.floor.exchange.beat(raw.floor.world.now_ns)
+    (closed,) = raw.floor.exchange.replayed().close_open(raw.floor.world.now_ns)
+    assert closed.connected_ns <= 6 * S
+    assert closed.revenue_micros == 0
