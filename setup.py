@@ -28,6 +28,7 @@ COMPILED: list[str] = [
     "exchange.flowing",
     "exchange.ladder",
     "exchange.market",
+    "exchange.room",
     "exchange.screen",
     "exchange.settle",
     "routing.area",

@@ -9,6 +9,7 @@ cdef Py_ssize_t _SPENT
 cdef Py_ssize_t _LAST_WON
 cdef Py_ssize_t _PARTY
 cdef Py_ssize_t _META
+cdef Py_ssize_t _EXPIRES
 
 
 cdef class Book:
@@ -36,6 +37,13 @@ cdef class Book:
     cpdef void spend(self, Py_ssize_t slot, long long micros) except *
     cpdef void mark_won(self, Py_ssize_t slot, long long order) noexcept
     cpdef Py_ssize_t slot_of(self, str bid_id) except -2
+    cpdef Py_ssize_t slot_near(self, str bid_id, Py_ssize_t hint) except -2
+    @cython.locals(slot=Py_ssize_t, at=Py_ssize_t, party="long long")
+    cpdef Py_ssize_t dialable(
+        self, str bid_id, Py_ssize_t hint, Py_ssize_t buyer_slot, Py_ssize_t target_slot,
+        long long expires_after_s,
+    ) except -2
+    cpdef unspend(self, str bid_id, long long micros, Py_ssize_t hint=*)
     cpdef str id_of(self, Py_ssize_t slot)
     cpdef Py_ssize_t buyer_of(self, Py_ssize_t slot) noexcept
     cpdef Py_ssize_t target_of(self, Py_ssize_t slot) noexcept

@@ -160,10 +160,10 @@ class Book:
         assert micros >= 0
         self._move_spent(slot, micros)
 
-    def unspend(self, bid_id: str, micros: int) -> None:
+    def unspend(self, bid_id: str, micros: int, hint: int = -1) -> None:
         """Give back what spend took and the call did not use; also of a bid withdrawn since."""
         assert micros >= 0
-        slot = self.directory.find(bid_id)
+        slot = self.slot_near(bid_id, hint)
         if slot < 0:
             buyer, spent, won = self.past[bid_id]
             self.past[bid_id] = (buyer, _less(spent, micros), won)
@@ -190,6 +190,26 @@ class Book:
     def slot_of(self, bid_id: str) -> int:
         """Slot of a bid, −1 if it does not stand."""
         return self.directory.find(bid_id)
+
+    def slot_near(self, bid_id: str, hint: int) -> int:
+        """Slot of a bid, −1 if it does not stand; hint: where it was last seen, tried first."""
+        if 0 <= hint < len(self.directory.ids) and self.directory.ids[hint] == bid_id:
+            return hint
+        return self.directory.find(bid_id)
+
+    def dialable(self, bid_id: str, hint: int, buyer_slot: int, target_slot: int,
+                 expires_after_s: int) -> int:
+        """Slot of a bid, −1 unless it is active, for this buyer and target, and lasts longer."""
+        slot = self.slot_near(bid_id, hint)
+        if slot < 0:
+            return -1
+        at = slot * 8
+        party = self.words[at + _PARTY]
+        if party >> 31 != buyer_slot or party & 0x7FFFFFFF != target_slot:
+            return -1
+        if self.words[at + _EXPIRES] <= expires_after_s or not self.words[at + _META] >> 27 & 1:
+            return -1
+        return slot
 
     def id_of(self, slot: int) -> str:
         """Id of the bid in a slot; the slot must be in use."""
@@ -385,3 +405,4 @@ def _less(spent: int, micros: int) -> int:
 
 # C twins of the constants: those that a .pxd types vanish from the module.
 _AMOUNT, _LEFT, _SPENT, _LAST_WON, _PARTY, _META = AMOUNT, LEFT, SPENT, LAST_WON, PARTY, META
+_EXPIRES = EXPIRES

@@ -2,6 +2,7 @@ cdef class Reservation:
     cdef public str target
     cdef public Py_ssize_t buyer_slot
     cdef public str bid_id
+    cdef public Py_ssize_t bid_slot
     cdef public long long price_micros
     cdef public long long hold_micros
     cdef public tuple caps
@@ -18,6 +19,7 @@ cdef class Call:
     cdef public tuple attempts
     cdef public long long b_leg
     cdef public int best_status
+    cdef public tuple bid_slots
     cdef public bytes body
     cdef public bytes body_type
     cdef public bytes call_id

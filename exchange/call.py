@@ -31,13 +31,16 @@ class Reservation:
     and it comes back when that leg ends. All else is committed or released here, once.
     """
 
-    __slots__ = ("bid_id", "buyer_slot", "caps", "hold_micros", "price_micros", "target", "unit")
+    __slots__ = (
+        "bid_id", "bid_slot", "buyer_slot", "caps", "hold_micros", "price_micros", "target", "unit",
+    )
 
     def __init__(
         self,
         target: str,
         buyer_slot: int,
         bid_id: str,
+        bid_slot: int,
         price_micros: int,
         hold_micros: int,
         caps: tuple[CapUse, ...],
@@ -45,6 +48,7 @@ class Reservation:
         self.target = target
         self.buyer_slot = buyer_slot
         self.bid_id = bid_id
+        self.bid_slot = bid_slot  # where the book held it; the id decides
         self.price_micros = price_micros
         self.hold_micros = hold_micros
         self.caps = caps
@@ -64,6 +68,7 @@ class Call:
         "attempts",
         "b_leg",
         "best_status",
+        "bid_slots",
         "body",
         "body_type",
         "call_id",
@@ -127,6 +132,7 @@ class Call:
         self.body_type = b""
         self.max_forwards = 70
         self.ladder: tuple[LadderEntry, ...] = ()
+        self.bid_slots: tuple[int, ...] = ()  # of the ladder, as the auction found them
         self.entry = -1  # index on the ladder of the entry in hand
         self.ways: tuple[Way, ...] = ()  # to the target in hand, in dialling order
         self.gateway_at = 0

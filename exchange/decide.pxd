@@ -1,3 +1,4 @@
 from exchange.call cimport Call
+from exchange.room cimport Room
 
-cpdef decide(object desk, Call call, object entry, tuple tags, long long now_ns)
+cpdef decide(Room desk, Call call, object entry, tuple tags, long long now_ns)

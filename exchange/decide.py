@@ -9,26 +9,22 @@ strategy ─► scores by target (or b·g) ────────┘
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from accounts.terms import PayoutKind, Terms
 from auction import reasons
 from auction.engine import Outcome
 from auction.score import auction_key
 from exchange.call import Call
+from exchange.room import Room
+from routing.plan_objects import Campaign, NumberEntry
 from vocabulary.facts import CallRouted, LadderEntry
 from vocabulary.limits import NS_PER_S
-
-if TYPE_CHECKING:
-    from exchange.desk import Desk
-    from routing.plan_objects import Campaign, NumberEntry
 
 PAYOUTS = {"none": PayoutKind.NONE, "fixed": PayoutKind.FIXED, "share": PayoutKind.SHARE}
 ATTESTATION_UNKNOWN = 0
 
 
 def decide(
-    desk: Desk, call: Call, entry: NumberEntry, tags: tuple[tuple[str, str], ...], now_ns: int
+    desk: Room, call: Call, entry: NumberEntry, tags: tuple[tuple[str, str], ...], now_ns: int
 ) -> None:
     """Rank and price the standing bids for a call; leaves call.ladder and a CallRouted fact."""
     market = desk.market
@@ -43,6 +39,7 @@ def decide(
             for place in range(len(outcome.ladder))
         ]
     )
+    call.bid_slots = tuple(outcome.ladder)
     desk.emit(
         CallRouted(
             now_ns,
@@ -72,7 +69,7 @@ def decide(
     )
 
 
-def runner_up(desk: Desk, outcome: Outcome) -> tuple[LadderEntry, ...]:
+def runner_up(desk: Room, outcome: Outcome) -> tuple[LadderEntry, ...]:
     """The next candidate behind the ladder, as an entry that pays nothing; () if none."""
     if outcome.runner_up < 0:
         return ()

@@ -1,26 +1,12 @@
-cdef class Desk:
-    cdef public str admission_closed
-    cdef public dict calls
-    cdef public dict counters
-    cdef public bint draining
-    cdef public long long durable_seq
-    cdef public long long emitted
-    cdef public object ids
-    cdef public bint journal_down
-    cdef public object lanes
-    cdef public dict legs
-    cdef public object market
-    cdef public long long offset_ns
-    cdef public list out
-    cdef public bytes pepper
-    cdef public long long seq
-    cdef public long long serials
-    cdef public dict top_ups
-    cdef public dict units
-    cdef public object waiting
-    cdef long long _next_leg
+import cython
 
-    cpdef long long emit(self, object fact)
-    cpdef count(self, str name)
-    cpdef long long next_leg(self)
-    cpdef leg_gone(self, long long leg)
+from exchange.call cimport Call
+from exchange.room cimport Room
+
+
+cdef class Desk(Room):
+    @cython.locals(call=Call)
+    cpdef receive(self, object notice, long long now_ns)
+    cdef _offered(self, object notice, long long now_ns)
+    cpdef list drain(self)
+    cpdef fault(self, Call call, long long now_ns)

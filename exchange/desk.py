@@ -10,12 +10,11 @@ Every fact gets the next journal sequence number when it is emitted; outputs lea
 fault inside one call ends that call only: it is counted, released and recorded.
 """
 
-from collections import deque
 from typing import Any
 
-from exchange import flowing, ladder, planning, screen, settle, top_ups
+from exchange import flowing, ladder, planning, screen, top_ups
 from exchange.call import Call, CallTimer
-from exchange.market import Market
+from exchange.room import Room
 from exchange.signals import (
     AddressesChanged,
     Beat,
@@ -28,9 +27,7 @@ from exchange.signals import (
     StopAdmission,
     SwapPlan,
 )
-from exchange.states import CLOSED
 from sip.signals import (
-    Admit,
     AnswerSent,
     CallCanceled,
     CallOffered,
@@ -43,84 +40,26 @@ from sip.signals import (
     Reject,
     Renegotiated,
 )
-from sip.timers import Lanes
-from vocabulary import facts, limits
+from vocabulary import facts
 from vocabulary.commands import TopUp
 from vocabulary.errors import CommandRefused
-from vocabulary.facts import Disposition, Fact
-from vocabulary.ids import IdSource
 from vocabulary.reasons import Refused
 
-COUNTERS = (
-    "calls_offered", "calls_answered", "calls_qualified", "calls_completed", "calls_no_answer",
-    "calls_busy", "calls_canceled", "calls_blocked", "calls_unsold", "calls_failed",
-    "calls_no_ack", "calls_unknown_source", "calls_shed", "attempts", "attempts_failed",
-    "reserve_lost", "ignored", "faults", "revenue_micros", "payout_micros", "durable_late",
-)
 
+class Desk(Room):
+    """The five verbs over a room; see the module's drawing."""
 
-class Desk:
-    """All calls of one worker. See the module's drawing; statistics() for its gauges."""
-
-    __slots__ = (
-        "_next_leg",
-        "admission_closed",
-        "calls",
-        "counters",
-        "draining",
-        "durable_seq",
-        "emitted",
-        "ids",
-        "journal_down",
-        "lanes",
-        "legs",
-        "market",
-        "offset_ns",
-        "out",
-        "pepper",
-        "seq",
-        "serials",
-        "top_ups",
-        "units",
-        "waiting",
-    )
-
-    def __init__(
-        self, market: Market, *, secret: bytes, pepper: bytes, next_seq: int, offset_ns: int
-    ) -> None:
-        """secret: fresh random bytes of this start. pepper: key of subject ids (HMAC-SHA-256).
-
-        next_seq: journal sequence of the first fact; offset_ns: wall time − engine time.
-        """
-        self.market = market
-        self.pepper = pepper
-        self.ids = IdSource(secret)
-        self.seq = next_seq - 1
-        self.offset_ns = offset_ns
-        self.calls: dict[int, Call] = {}
-        self.legs: dict[int, Call] = {}
-        self.units: dict[int, str] = {}  # dialled leg → target whose concurrency unit it holds
-        self.waiting: deque[tuple[int, int]] = deque()  # (start record's seq, call serial)
-        self.top_ups: dict[str, tuple[bytes, str, int]] = {}  # by idempotency key
-        self.lanes = Lanes()
-        self.out: list[Any] = []
-        self.emitted = 0  # facts among the outputs; the pump sets it back
-        self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
-        self.serials = 0
-        self._next_leg = -1
-        self.draining = False
-        self.admission_closed = ""
-        self.durable_seq = next_seq - 1
-        self.journal_down = False
-
-    # The five verbs
+    __slots__ = ()
 
     def receive(self, notice: Any, now_ns: int) -> None:
         """Take one notice of the endpoint, the journal, the clock or the resolver."""
         handler = RECEIVERS.get(type(notice))
         assert handler is not None, type(notice)
-        if handler is screen.offered or handler in OUTSIDE:
+        if handler in OUTSIDE:
             handler(self, notice, now_ns)
+            return
+        if type(notice) is CallOffered:
+            self._offered(notice, now_ns)
             return
         call = self.legs.get(notice.leg)
         if call is None:
@@ -133,6 +72,17 @@ class Desk:
             handler(self, call, notice, now_ns)
         except Exception:
             self.fault(call, now_ns)
+
+    def _offered(self, notice: CallOffered, now_ns: int) -> None:
+        try:
+            screen.offered(self, notice, now_ns)
+        except Exception:
+            call = self.legs.get(notice.leg)
+            if call is None:
+                self.count("faults")
+                self.out.append(Reject(notice.leg, 500))
+            else:
+                self.fault(call, now_ns)
 
     def perform(self, command: Any, now_ns: int) -> Any:
         """Carry out a command of PERFORMERS; returns its answer.
@@ -171,58 +121,6 @@ class Desk:
         """Engine time of the next timer, or None."""
         return self.lanes.deadline()
 
-    # What the call modules use
-
-    def emit(self, fact: Fact) -> int:
-        """Queue a fact for the journal; returns its sequence number."""
-        self.seq += 1
-        self.emitted += 1
-        self.out.append(fact)
-        return self.seq
-
-    def count(self, name: str) -> None:
-        """Add one to a counter."""
-        self.counters[name] += 1
-
-    def set_admission(self, reason: str) -> None:
-        """Close admission of new calls for a reason, or open it again ("")."""
-        if reason != self.admission_closed:
-            self.admission_closed = reason
-            self.out.append(Admit(not reason, limits.retry_after_s))
-
-    def next_leg(self) -> int:
-        """An unused odd leg id."""
-        self._next_leg += 2
-        self.count("attempts")
-        return self._next_leg
-
-    def leg_gone(self, leg: int) -> None:
-        """A dialled leg ended: its target gets the concurrency unit back. At most once."""
-        target = self.units.pop(leg, None)
-        if target is not None:
-            self.market.give_unit(target)
-
-    def reject(
-        self, call: Call, status: int, disposition: Disposition, refused: Refused, now_ns: int
-    ) -> None:
-        """Refuse the caller and close the call; everything held goes back."""
-        self.out.append(Reject(call.a_leg, status))
-        settle.close_unanswered(self, call, disposition, refused, status, now_ns)
-
-    def closed(self, call: Call, disposition: Disposition) -> None:
-        """The one release of a call, on every exit path; safe to reach twice."""
-        call.state = CLOSED
-        self.lanes.cancel(call.timer)
-        self.lanes.cancel(call.ladder_timer)
-        ladder.release_held(self, call)
-        self.market.release_campaign(call, committed=call.answered_ns != 0)
-        if self.calls.pop(call.serial, None) is not None:
-            self.count(DISPOSITION_COUNTERS[disposition])
-        for leg in (call.a_leg, call.b_leg):
-            if self.legs.get(leg) is call:
-                del self.legs[leg]
-        call.body = call.answer_body = b""
-
     def fault(self, call: Call, now_ns: int) -> None:
         """An error of ours inside one call: end both legs, record it, go on."""
         self.count("faults")
@@ -233,31 +131,6 @@ class Desk:
         except Exception:
             self.count("faults")
             flowing.abandon(self, call, now_ns)
-
-    def statistics(self) -> dict[str, int]:
-        """Gauges: live calls, legs, timers, holds, waiting for the disk; and all counters."""
-        return {
-            **self.counters,
-            "calls_live": len(self.calls),
-            "legs_live": len(self.legs),
-            "units_live": len(self.units),
-            "timers_live": self.lanes.live,
-            "holds_live": self.market.balances.holds_live,
-            "answers_waiting": len(self.waiting),
-            "journal_seq": self.seq,
-        }
-
-
-DISPOSITION_COUNTERS = {
-    Disposition.COMPLETED: "calls_completed",
-    Disposition.NO_ANSWER: "calls_no_answer",
-    Disposition.BUSY: "calls_busy",
-    Disposition.CANCELED: "calls_canceled",
-    Disposition.BLOCKED: "calls_blocked",
-    Disposition.UNSOLD: "calls_unsold",
-    Disposition.FAILED: "calls_failed",
-    Disposition.NO_ACK: "calls_no_ack",
-}
 
 
 def _durable(desk: Desk, notice: Durable, now_ns: int) -> None:

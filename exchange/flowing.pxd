@@ -1,9 +1,12 @@
 from exchange.call cimport Call
+from exchange.room cimport Room
 
-cpdef progress(object desk, Call call, object notice, long long now_ns)
-cpdef answered(object desk, Call call, object notice, long long now_ns)
-cpdef durable(object desk, Call call, long long now_ns)
-cpdef answer_sent(object desk, Call call, object notice, long long now_ns)
-cpdef acked(object desk, Call call, object notice, long long now_ns)
-cpdef ended(object desk, Call call, object notice, long long now_ns)
-cpdef released(object desk, Call call, object notice, long long now_ns)
+cpdef progress(Room desk, Call call, object notice, long long now_ns)
+cpdef answered(Room desk, Call call, object notice, long long now_ns)
+cpdef durable(Room desk, Call call, long long now_ns)
+cpdef answer_sent(Room desk, Call call, object notice, long long now_ns)
+cpdef acked(Room desk, Call call, object notice, long long now_ns)
+cpdef ended(Room desk, Call call, object notice, long long now_ns)
+cdef _caller_ended(Room desk, Call call, object notice, long long now_ns)
+cdef _buyer_ended(Room desk, Call call, object notice, long long now_ns)
+cpdef released(Room desk, Call call, object notice, long long now_ns)

@@ -6,10 +6,9 @@ input is ignored and counted, since on a wire with races any notice may come lat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from exchange import ladder, settle
 from exchange.call import Call
+from exchange.room import Room
 from exchange.states import (
     ACKED,
     ANSWERED,
@@ -50,11 +49,8 @@ from vocabulary import facts, limits
 from vocabulary.facts import Disposition, Party
 from vocabulary.reasons import Refused
 
-if TYPE_CHECKING:
-    from exchange.desk import Desk
 
-
-def progress(desk: Desk, call: Call, notice: LegProgress, now_ns: int) -> None:
+def progress(desk: Room, call: Call, notice: LegProgress, now_ns: int) -> None:
     """1xx from the buyer: 101–199 goes up with its body; ring limits are not reset."""
     if notice.leg != call.b_leg:
         return
@@ -71,7 +67,7 @@ def progress(desk: Desk, call: Call, notice: LegProgress, now_ns: int) -> None:
     )
 
 
-def answered(desk: Desk, call: Call, notice: LegAnswered, now_ns: int) -> None:
+def answered(desk: Room, call: Call, notice: LegAnswered, now_ns: int) -> None:
     """2xx from the buyer: write the start record and wait for the disk (architecture §2)."""
     if notice.leg != call.b_leg or not call.advance(ANSWERED):
         desk.count("ignored")
@@ -98,7 +94,7 @@ def answered(desk: Desk, call: Call, notice: LegAnswered, now_ns: int) -> None:
     desk.lanes.arm(now_ns, limits.durable_wait_ns, call.timer, ladder.DURABLE_TIMER)
 
 
-def durable(desk: Desk, call: Call, now_ns: int) -> None:
+def durable(desk: Room, call: Call, now_ns: int) -> None:
     """The start record is on disk: our 200 leaves."""
     if not call.advance(DURABLE):
         desk.count("ignored")
@@ -115,7 +111,7 @@ def durable(desk: Desk, call: Call, now_ns: int) -> None:
         desk.out.append(Hangup(call.a_leg))
 
 
-def undurable(desk: Desk, call: Call, refused: Refused, now_ns: int) -> None:
+def undurable(desk: Room, call: Call, refused: Refused, now_ns: int) -> None:
     """No Durable in time, or never: 500 to the caller, BYE to the buyer, nothing charged."""
     if not call.advance(UNDURABLE):
         desk.count("ignored")
@@ -125,22 +121,22 @@ def undurable(desk: Desk, call: Call, refused: Refused, now_ns: int) -> None:
         desk.set_admission("journal_late")
     desk.out.append(Hangup(call.b_leg))
     _void_answer(desk, call, now_ns)
-    desk.reject(call, 500, Disposition.FAILED, refused, now_ns)
+    settle.reject(desk, call, 500, Disposition.FAILED, refused, now_ns)
 
 
-def _void_answer(desk: Desk, call: Call, now_ns: int) -> None:
+def _void_answer(desk: Room, call: Call, now_ns: int) -> None:
     """An answer that never reached the caller is an attempt like any other."""
     call.ended_ns = call.ended_ns or now_ns
     call.attempts = (*call.attempts, call.attempt(200, "voided", now_ns))
     call.answered_ns = 0
 
 
-def answer_sent(desk: Desk, call: Call, notice: AnswerSent, now_ns: int) -> None:
+def answer_sent(desk: Room, call: Call, notice: AnswerSent, now_ns: int) -> None:
     """The 200 left: from here on a crash charges the call up to its last heartbeat."""
     desk.emit(facts.AnswerSent(now_ns, call.call_id))
 
 
-def acked(desk: Desk, call: Call, notice: LegAcked, now_ns: int) -> None:
+def acked(desk: Room, call: Call, notice: LegAcked, now_ns: int) -> None:
     """The caller acknowledged; a call that has ended meanwhile can now be settled."""
     if not call.advance(ACKED):
         desk.count("ignored")
@@ -148,7 +144,7 @@ def acked(desk: Desk, call: Call, notice: LegAcked, now_ns: int) -> None:
         settle.settle_answered(desk, call, Disposition.COMPLETED, True, now_ns)
 
 
-def canceled(desk: Desk, call: Call, notice: CallCanceled, now_ns: int) -> None:
+def canceled(desk: Room, call: Call, notice: CallCanceled, now_ns: int) -> None:
     """CANCEL from the caller; the endpoint has answered 200 and 487 already."""
     before = call.state
     if not call.advance(CANCELED):
@@ -160,7 +156,7 @@ def canceled(desk: Desk, call: Call, notice: CallCanceled, now_ns: int) -> None:
     settle.close_unanswered(desk, call, Disposition.CANCELED, Refused.NONE, 487, now_ns)
 
 
-def _give_up_buyer(desk: Desk, call: Call, state: int, now_ns: int) -> None:
+def _give_up_buyer(desk: Room, call: Call, state: int, now_ns: int) -> None:
     """CANCEL what rings, BYE what answered."""
     if state in (DIALING, RINGING):
         desk.out.append(Cancel(call.b_leg))
@@ -170,7 +166,7 @@ def _give_up_buyer(desk: Desk, call: Call, state: int, now_ns: int) -> None:
         _void_answer(desk, call, now_ns)
 
 
-def ended(desk: Desk, call: Call, notice: LegEnded, now_ns: int) -> None:
+def ended(desk: Room, call: Call, notice: LegEnded, now_ns: int) -> None:
     """A leg's dialog ended. The endpoint sends the BYE of a joined peer itself.
 
     What we end ourselves closes its call first; LOCAL on one that lives is a fault of ours.
@@ -183,7 +179,7 @@ def ended(desk: Desk, call: Call, notice: LegEnded, now_ns: int) -> None:
         desk.count("ignored")
 
 
-def _caller_ended(desk: Desk, call: Call, notice: LegEnded, now_ns: int) -> None:
+def _caller_ended(desk: Room, call: Call, notice: LegEnded, now_ns: int) -> None:
     before = call.state
     # Short of its ACK only the caller's own BYE shows that it heard our 200 (rule 28).
     unheard = before in (CONFIRMING, ENDING) and notice.by != By.REMOTE
@@ -203,7 +199,7 @@ def _caller_ended(desk: Desk, call: Call, notice: LegEnded, now_ns: int) -> None
     settle.settle_answered(desk, call, disposition, not unacked, now_ns)
 
 
-def _buyer_ended(desk: Desk, call: Call, notice: LegEnded, now_ns: int) -> None:
+def _buyer_ended(desk: Room, call: Call, notice: LegEnded, now_ns: int) -> None:
     before = call.state
     if not call.advance(BUYER_ENDED):
         desk.count("ignored")
@@ -214,7 +210,7 @@ def _buyer_ended(desk: Desk, call: Call, notice: LegEnded, now_ns: int) -> None:
         settle.settle_answered(desk, call, Disposition.COMPLETED, True, now_ns)
 
 
-def released(desk: Desk, call: Call, notice: LegReleased, now_ns: int) -> None:
+def released(desk: Room, call: Call, notice: LegReleased, now_ns: int) -> None:
     """A leg is gone whole; if its call still lived, something of ours was wrong: end it."""
     desk.leg_gone(notice.leg)
     if notice.leg == call.a_leg:
@@ -230,12 +226,12 @@ def released(desk: Desk, call: Call, notice: LegReleased, now_ns: int) -> None:
             give_up(desk, call, now_ns)
 
 
-def renegotiated(desk: Desk, call: Call, notice: Renegotiated, now_ns: int) -> None:
+def renegotiated(desk: Room, call: Call, notice: Renegotiated, now_ns: int) -> None:
     """A re-INVITE passed on ended after whoever asked for it was gone: nobody to tell."""
     desk.count("ignored")
 
 
-def abandon(desk: Desk, call: Call, now_ns: int) -> None:
+def abandon(desk: Room, call: Call, now_ns: int) -> None:
     """Let go of a call in which even the normal end failed: no charge, everything released."""
     call.state = CLOSED
     desk.out.append(Hangup(call.a_leg) if call.sent else Reject(call.a_leg, 500))
@@ -248,7 +244,7 @@ def abandon(desk: Desk, call: Call, now_ns: int) -> None:
         desk.closed(call, Disposition.FAILED)
 
 
-def give_up(desk: Desk, call: Call, now_ns: int) -> None:
+def give_up(desk: Room, call: Call, now_ns: int) -> None:
     """End a call from any state: both legs, record, release. Never charges a caller unheard."""
     state = call.state
     if state == CLOSED:  # it was on its way out when something failed

@@ -6,9 +6,9 @@ response code does. `exchange` alone chooses the next target.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from exchange import settle
 from exchange.call import Call
+from exchange.room import Room
 from exchange.states import EMPTY, FAILED
 from sip.signals import Cancel, Cause, Dial, Flow, LegFailed
 from vocabulary import limits
@@ -16,9 +16,6 @@ from vocabulary.facts import AttemptFailed, Disposition
 from vocabulary.limits import NS_PER_S
 from vocabulary.number import format_outward
 from vocabulary.reasons import Refused
-
-if TYPE_CHECKING:
-    from exchange.desk import Desk
 
 NEXT_BID = 0
 NEXT_GATEWAY = 1
@@ -61,7 +58,7 @@ def _rank(status: int) -> int:
     return 2 if status < 500 else 3
 
 
-def dial_next(desk: Desk, call: Call, now_ns: int) -> None:
+def dial_next(desk: Room, call: Call, now_ns: int) -> None:
     """Reserve and dial the next entry that can be had, or end the call.
 
     A gateway left of the target in hand goes first; its reservation stays as it is.
@@ -76,14 +73,16 @@ def dial_next(desk: Desk, call: Call, now_ns: int) -> None:
     wall_s = (now_ns + desk.offset_ns) // NS_PER_S
     if (
         call.held is not None
-        and desk.market.standing(call.ladder[call.entry], wall_s) is not None
+        and desk.market.standing(call.ladder[call.entry], call.bid_slots[call.entry], wall_s) >= 0
         and _dial_gateway(desk, call, now_ns)
     ):
         return
-    release_held(desk, call)
+    desk.release_held(call)
     for entry in range(call.entry + 1, len(call.ladder)):
         call.entry = entry
-        held = desk.market.reserve(call.ladder[entry], call.campaign, wall_s)
+        held = desk.market.reserve(
+            call.ladder[entry], call.bid_slots[entry], call.campaign, wall_s
+        )
         if held is None:
             desk.count("reserve_lost")
             continue
@@ -93,11 +92,11 @@ def dial_next(desk: Desk, call: Call, now_ns: int) -> None:
         if _dial_gateway(desk, call, now_ns):
             desk.market.mark_won(held, now_ns)
             return
-        release_held(desk, call)
+        desk.release_held(call)
     end(desk, call, now_ns, Refused.LADDER_EMPTY)
 
 
-def _dial_gateway(desk: Desk, call: Call, now_ns: int) -> bool:
+def _dial_gateway(desk: Room, call: Call, now_ns: int) -> bool:
     """Dial the next usable gateway of the target in hand; False if none is left."""
     held = call.held
     assert held is not None
@@ -114,7 +113,7 @@ def _dial_gateway(desk: Desk, call: Call, now_ns: int) -> bool:
     return False
 
 
-def _dial(desk: Desk, call: Call, target_id: str, flow: Flow, now_ns: int) -> None:
+def _dial(desk: Room, call: Call, target_id: str, flow: Flow, now_ns: int) -> None:
     """Emit the Dial of the attempt in hand; its leg now owns the concurrency unit."""
     leg = desk.next_leg()
     desk.legs.pop(call.b_leg, None)  # an earlier leg ends on its own and concerns no call
@@ -149,7 +148,7 @@ def _from_user(call: Call, form: str, prefix: str) -> bytes:
     return format_outward(call.caller, form, prefix).encode()
 
 
-def _arm(desk: Desk, call: Call, now_ns: int) -> None:
+def _arm(desk: Room, call: Call, now_ns: int) -> None:
     lanes = desk.lanes
     lanes.cancel(call.timer)
     no_response_ns = call.no_response_ns
@@ -161,18 +160,8 @@ def _arm(desk: Desk, call: Call, now_ns: int) -> None:
         lanes.arm(now_ns, left_ns, call.ladder_timer, LADDER_TIMER)
 
 
-def release_held(desk: Desk, call: Call) -> None:
-    """Give back caps, money and budget of the reservation in hand; at most once."""
-    held = call.held
-    if held is not None:
-        call.held = None
-        if held.unit:
-            desk.market.give_unit(held.target)
-        desk.market.release(held)
-
-
 def attempt_failed(
-    desk: Desk, call: Call, notice: LegFailed, now_ns: int
+    desk: Room, call: Call, notice: LegFailed, now_ns: int
 ) -> None:
     """The dialled leg ended without an answer: note it, try what its class says."""
     if notice.leg != call.b_leg or not call.advance(FAILED):
@@ -187,11 +176,11 @@ def attempt_failed(
             rest_s = min(notice.retry_after_s, limits.gateway_rest_s_max)
             desk.market.rest_gateway(call.ways[call.gateway_at].key, now_ns + rest_s * NS_PER_S)
     if failure_class(notice.status, notice.cause) == NEXT_BID:
-        release_held(desk, call)
+        desk.release_held(call)
     dial_next(desk, call, now_ns)
 
 
-def attempt_timed_out(desk: Desk, call: Call, kind: int, now_ns: int) -> None:
+def attempt_timed_out(desk: Room, call: Call, kind: int, now_ns: int) -> None:
     """A limit of the attempt passed: CANCEL it and dial the next in the same turn."""
     if kind == NO_RESPONSE_TIMER and call.heard:
         return
@@ -205,18 +194,18 @@ def attempt_timed_out(desk: Desk, call: Call, kind: int, now_ns: int) -> None:
         note_attempt(desk, call, 408, "no_response", now_ns)
     else:
         note_attempt(desk, call, 408, "ring_timeout", now_ns)
-        release_held(desk, call)
+        desk.release_held(call)
     dial_next(desk, call, now_ns)
 
 
-def note_attempt(desk: Desk, call: Call, status: int, cause: str, now_ns: int) -> None:
+def note_attempt(desk: Room, call: Call, status: int, cause: str, now_ns: int) -> None:
     """Append the attempt in hand to the call's record and to the journal."""
     attempt = call.attempt(status, cause, now_ns)
     call.attempts = (*call.attempts, attempt)
     desk.emit(AttemptFailed(now_ns, call.call_id, attempt))
 
 
-def end(desk: Desk, call: Call, now_ns: int, refused: Refused) -> None:
+def end(desk: Room, call: Call, now_ns: int, refused: Refused) -> None:
     """No entry is left, or no time: the caller gets the best answer a buyer gave, else 480."""
     call.advance(EMPTY)
     status = call.best_status or 480
@@ -224,4 +213,4 @@ def end(desk: Desk, call: Call, now_ns: int, refused: Refused) -> None:
         disposition = Disposition.BUSY
     else:
         disposition = Disposition.NO_ANSWER if call.attempts else Disposition.UNSOLD
-    desk.reject(call, status, disposition, refused, now_ns)
+    settle.reject(desk, call, status, disposition, refused, now_ns)

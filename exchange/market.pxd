@@ -1,5 +1,3 @@
-cimport cython
-
 from exchange.call cimport Call, Reservation
 
 
@@ -21,10 +19,21 @@ cdef class Market:
     cdef public object zone_hours
     cdef public list zone_slots
 
+    cpdef object admit(self, Call call, object entry, long long now_ns)
+    cpdef release_campaign(self, Call call, bint committed)
     cpdef object auction(self, object campaign, object area, long long wall_s, long long key)
     cpdef object entry_of(self, Py_ssize_t slot, long long score, long long price_micros)
-    cpdef object standing(self, object entry, long long wall_s)
-    cpdef Reservation reserve(self, object entry, str campaign_id, long long wall_s)
+    cpdef object ladder_entry(self, object outcome, Py_ssize_t place)
+    cpdef Py_ssize_t standing(self, object entry, Py_ssize_t slot, long long wall_s) except -2
+    cpdef Reservation reserve(
+        self, object entry, Py_ssize_t slot, str campaign_id, long long wall_s
+    )
     cpdef mark_won(self, Reservation held, long long now_ns)
+    cpdef bint _stands(self, object target, long long wall_s) except -1
     cpdef release(self, Reservation held)
     cpdef commit(self, Reservation held, long long charge_micros)
+    cpdef bint take_unit(self, str target_id) except -1
+    cpdef give_unit(self, str target_id)
+    cpdef tuple ways_to(self, str target_id)
+    cpdef long long ring_ns(self, str target_id) except -1
+    cpdef object flow_of(self, tuple key, long long now_ns)

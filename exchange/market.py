@@ -17,7 +17,6 @@ from typing import Any
 from accounts.holds import Balances
 from auction.bid import BidTerms, decode_terms
 from auction.book import Book
-from auction.columns import ACTIVE_SHIFT, EXPIRES, META, WORDS
 from auction.engine import Engine, Outcome
 from exchange.call import Call, Reservation
 from exchange.recover import ReplayState
@@ -155,34 +154,33 @@ class Market:
         campaign = plan.campaigns.get(call.campaign)
         return Refused.NONE if campaign is not None and campaign.active else Refused.CAMPAIGN_PAUSED
 
-    def standing(self, entry: LadderEntry, wall_s: int) -> Target | None:
-        """The target of a ladder entry while it may be dialled, else None (rule 14).
+    def standing(self, entry: LadderEntry, slot: int, wall_s: int) -> int:
+        """Bid slot of a ladder entry while it may be dialled, else −1 (rule 14).
 
         Every attempt asks again: the bid may have been withdrawn, paused, moved or have come
-        near its end since the auction; target and buyer paused, or out of hours.
+        near its end since the auction; target and buyer paused, or out of hours. slot: where
+        the auction found the bid.
         """
         plan = self.plan
         assert plan is not None
-        book = self.book
         target = plan.targets.get(entry.target)
-        slot = book.slot_of(entry.bid_id)
-        if target is None or slot < 0 or not self._stands(target, wall_s):
-            return None
-        if book.target_of(slot) != target.slot or book.buyer_of(slot) != target.buyer_slot:
-            return None
-        at = slot * WORDS
-        if book.words[at + EXPIRES] <= wall_s + limits.connect_expected_s:
-            return None
-        return target if book.words[at + META] >> ACTIVE_SHIFT & 1 else None
+        if target is None or not self._stands(target, wall_s):
+            return -1
+        return self.book.dialable(
+            entry.bid_id, slot, target.buyer_slot, target.slot,
+            wall_s + limits.connect_expected_s,
+        )
 
-    def reserve(self, entry: LadderEntry, campaign_id: str, wall_s: int) -> Reservation | None:
+    def reserve(
+        self, entry: LadderEntry, slot: int, campaign_id: str, wall_s: int
+    ) -> Reservation | None:
         """Caps, concurrency, money and budget for one ladder entry in one step, or None."""
         plan = self.plan
         assert plan is not None
-        target = self.standing(entry, wall_s)
-        if target is None:
+        slot = self.standing(entry, slot, wall_s)
+        if slot < 0:
             return None
-        slot = self.book.slot_of(entry.bid_id)
+        target = plan.targets[entry.target]
         if 0 <= self.book.budget_left_micros(slot) < entry.price_micros:
             return None
         owners = (target_owner(target.slot),)
@@ -200,13 +198,13 @@ class Market:
         if campaign is not None:
             self.strategies[campaign.strategy].won(campaign, target.slot)
         return Reservation(
-            entry.target, target.buyer_slot, entry.bid_id, entry.price_micros,
+            entry.target, target.buyer_slot, entry.bid_id, slot, entry.price_micros,
             entry.price_micros, uses,
         )
 
     def mark_won(self, held: Reservation, now_ns: int) -> None:
         """A reservation was dialled: its bid goes behind the others of its rank (rule 8)."""
-        self.book.mark_won(self.book.slot_of(held.bid_id), now_ns)
+        self.book.mark_won(held.bid_slot, now_ns)
 
     def _stands(self, target: Target, wall_s: int) -> bool:
         """Pause switches and the target's own hours, read live (rule 31)."""
@@ -227,7 +225,7 @@ class Market:
         for use in held.caps:
             self.caps.release(use)
         self.balances.release(held.buyer_slot, held.hold_micros)
-        self.book.unspend(held.bid_id, held.price_micros)
+        self.book.unspend(held.bid_id, held.price_micros, held.bid_slot)
 
     def commit(self, held: Reservation, charge_micros: int) -> None:
         """An answered call ended: caps stay used, the charge leaves the hold, the rest is free."""
@@ -235,7 +233,9 @@ class Market:
             self.caps.commit(use)
         self.balances.commit(held.buyer_slot, held.hold_micros, charge_micros)
         if charge_micros < held.price_micros:
-            self.book.unspend(held.bid_id, held.price_micros - charge_micros)
+            self.book.unspend(
+                held.bid_id, held.price_micros - charge_micros, held.bid_slot
+            )
 
     def take_unit(self, target_id: str) -> bool:
         """One more concurrency unit of a target, for a further leg to it."""

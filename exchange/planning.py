@@ -12,37 +12,34 @@ stay with a bid's id.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from auction.bid import BidTerms, encode_terms
+from exchange.room import Room
 from exchange.signals import CheckBids, PutBids, RemoveBids, SwapPlan
 from vocabulary.commands import PlanSwapped
 from vocabulary.facts import BidPut, BidRemoved, PlanApplied
 
-if TYPE_CHECKING:
-    from exchange.desk import Desk
 
-
-def check_bids(desk: Desk, command: CheckBids, now_ns: int) -> None:
+def check_bids(desk: Room, command: CheckBids, now_ns: int) -> None:
     """Raise CommandRefused for the first bid that the book cannot hold; change nothing."""
     market = desk.market
     for terms in command.bids:
         market.book.check(terms, market.slots.slot("buyer", terms.buyer))
 
 
-def put_bids(desk: Desk, command: PutBids, now_ns: int) -> int:
+def put_bids(desk: Room, command: PutBids, now_ns: int) -> int:
     """Place those bids that differ from the book; how many. They were checked before."""
     return _put(desk, command.bids, now_ns)
 
 
-def remove_bids(desk: Desk, command: RemoveBids, now_ns: int) -> int:
+def remove_bids(desk: Room, command: RemoveBids, now_ns: int) -> int:
     """Withdraw bids by id; how many."""
     for bid_id in command.bid_ids:
         desk.market.book.remove(bid_id, desk.emit(BidRemoved(now_ns, bid_id)))
     return len(command.bid_ids)
 
 
-def swap(desk: Desk, command: SwapPlan, now_ns: int) -> PlanSwapped:
+def swap(desk: Room, command: SwapPlan, now_ns: int) -> PlanSwapped:
     """Take a plan; with bids, bring the whole book to them in the same step.
 
     Raises CommandRefused, before any change, for a bid the book cannot hold.
@@ -64,12 +61,12 @@ def swap(desk: Desk, command: SwapPlan, now_ns: int) -> PlanSwapped:
     return PlanSwapped(market.version, put, removed)
 
 
-def stale_ids(desk: Desk, wanted: set[str]) -> list[str]:
+def stale_ids(desk: Room, wanted: set[str]) -> list[str]:
     """Ids of standing bids that are not wanted any more."""
     return [bid_id for bid_id in desk.market.book.ids() if bid_id not in wanted]
 
 
-def _put(desk: Desk, bids: Iterable[BidTerms], now_ns: int) -> int:
+def _put(desk: Room, bids: Iterable[BidTerms], now_ns: int) -> int:
     market = desk.market
     put = 0
     for terms in bids:

@@ -13,10 +13,11 @@ waits and one now_ns holds.
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
 
-from exchange import decide, ladder
+from exchange import decide, ladder, settle
 from exchange.call import Call
+from exchange.room import Room
+from routing.trunk import Trunk
 from sip import uri as sip_uri
 from sip.signals import CallOffered, Reject
 from vocabulary import limits
@@ -25,17 +26,13 @@ from vocabulary.facts import Disposition, Personal
 from vocabulary.number import normalise
 from vocabulary.reasons import Refused
 
-if TYPE_CHECKING:
-    from exchange.desk import Desk
-    from routing.trunk import Trunk
-
 STATUS_OF = {
     Refused.UNKNOWN_NUMBER: 404,
     Refused.NOT_DIALLABLE: 403,
 }
 
 
-def offered(desk: Desk, offer: CallOffered, now_ns: int) -> None:
+def offered(desk: Room, offer: CallOffered, now_ns: int) -> None:
     """A new INVITE: refuse it with its own reason, or decide and dial."""
     desk.count("calls_offered")
     if desk.admission_closed or len(desk.calls) >= limits.calls_max:
@@ -52,14 +49,10 @@ def offered(desk: Desk, offer: CallOffered, now_ns: int) -> None:
         desk.count("calls_unknown_source")
         desk.out.append(Reject(offer.leg, 403, once=True))  # one packet in, one out
         return
-    call = _open(desk, offer, trunk, now_ns)
-    try:
-        _route(desk, call, offer, trunk, now_ns)
-    except Exception:
-        desk.fault(call, now_ns)
+    _route(desk, _open(desk, offer, trunk, now_ns), offer, trunk, now_ns)
 
 
-def _open(desk: Desk, offer: CallOffered, trunk: Trunk, now_ns: int) -> Call:
+def _open(desk: Room, offer: CallOffered, trunk: Trunk, now_ns: int) -> Call:
     desk.serials += 1
     wall_ns = now_ns + desk.offset_ns
     call = Call(desk.serials, offer.leg, now_ns, wall_ns)
@@ -74,7 +67,7 @@ def _open(desk: Desk, offer: CallOffered, trunk: Trunk, now_ns: int) -> Call:
     return call
 
 
-def _route(desk: Desk, call: Call, offer: CallOffered, trunk: Trunk, now_ns: int) -> None:
+def _route(desk: Room, call: Call, offer: CallOffered, trunk: Trunk, now_ns: int) -> None:
     plan = desk.market.plan
     assert plan is not None
     source = offer.to_uri if trunk.number_from == "to" else offer.uri
@@ -113,7 +106,7 @@ def user_text(uri: bytes) -> str:
     return sip_uri.user_of(uri).decode("utf-8", "surrogateescape")
 
 
-def _name_caller(desk: Desk, call: Call, offer: CallOffered, trunk: Trunk) -> None:
+def _name_caller(desk: Room, call: Call, offer: CallOffered, trunk: Trunk) -> None:
     """The caller: P-Asserted-Identity where the trunk is trusted, else From (RFC 3325)."""
     raw = ""
     if trunk.trusted and offer.asserted:
@@ -167,9 +160,9 @@ def _uri_param(uri: bytes, name: bytes) -> bytes | None:
         return None
 
 
-def refuse(desk: Desk, call: Call, refused: Refused, now_ns: int) -> None:
+def refuse(desk: Room, call: Call, refused: Refused, now_ns: int) -> None:
     """Answer with the refusal's status and record its own reason."""
     disposition = Disposition.UNSOLD if refused == Refused.NO_BID else Disposition.BLOCKED
-    desk.reject(call, STATUS_OF.get(refused, 480), disposition, refused, now_ns)
+    settle.reject(desk, call, STATUS_OF.get(refused, 480), disposition, refused, now_ns)
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from accounts.ledger import call_postings
 from accounts.payout import is_qualified, payout_micros, revenue_micros
 from exchange.call import Call
+from exchange.room import Room
+from sip.signals import Reject
 from vocabulary.facts import CallClosed, CapUse, Disposition, Party, Posting
 from vocabulary.reasons import Refused
-
-if TYPE_CHECKING:
-    from exchange.desk import Desk
 
 NOTHING: tuple[Posting, ...] = ()
 NO_CAPS: tuple[CapUse, ...] = ()
@@ -25,7 +22,7 @@ def connected_ns(call: Call, acknowledged: bool) -> int:
 
 
 def settle_answered(
-    desk: Desk, call: Call, disposition: Disposition, chargeable: bool, now_ns: int
+    desk: Room, call: Call, disposition: Disposition, chargeable: bool, now_ns: int
 ) -> None:
     """Close a call whose 200 left: charge and pay by its frozen terms, keep caps consumed."""
     held = call.held
@@ -55,8 +52,16 @@ def settle_answered(
     desk.counters["payout_micros"] += payout
 
 
+def reject(
+    desk: Room, call: Call, status: int, disposition: Disposition, refused: Refused, now_ns: int
+) -> None:
+    """Refuse the caller and close the call; everything held goes back."""
+    desk.out.append(Reject(call.a_leg, status))
+    close_unanswered(desk, call, disposition, refused, status, now_ns)
+
+
 def close_unanswered(
-    desk: Desk,
+    desk: Room,
     call: Call,
     disposition: Disposition,
     refused: Refused,
@@ -71,7 +76,7 @@ def close_unanswered(
 
 
 def _emit_closed(
-    desk: Desk,
+    desk: Room,
     call: Call,
     now_ns: int,
     disposition: Disposition,

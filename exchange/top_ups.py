@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from accounts.ledger import top_up_postings
+from exchange.room import Room
 from vocabulary import limits
 from vocabulary.commands import TopUp, TopUpDone
 from vocabulary.errors import CommandRefused
 from vocabulary.facts import TopUpPosted
 
-if TYPE_CHECKING:
-    from exchange.desk import Desk
 
-
-def top_up(desk: Desk, command: TopUp, now_ns: int) -> TopUpDone:
+def top_up(desk: Room, command: TopUp, now_ns: int) -> TopUpDone:
     """Credit a buyer; the fact is queued, the caller answers when it is durable.
 
     The same key with the same account and amount gives the first answer again. Raises
@@ -51,7 +47,7 @@ def top_up(desk: Desk, command: TopUp, now_ns: int) -> TopUpDone:
     )
 
 
-def _repeated(desk: Desk, command: TopUp, seen: tuple[bytes, str, int]) -> TopUpDone:
+def _repeated(desk: Room, command: TopUp, seen: tuple[bytes, str, int]) -> TopUpDone:
     top_up_id, account, amount = seen
     if account != command.account or amount != command.amount_micros:
         raise CommandRefused("key_reused", "this idempotency key belongs to another top-up")
