@@ -69,6 +69,8 @@ COMPILED: list[str] = [
     "sip.uac",
     "sip.uas",
     "sip.uri",
+    "vocabulary.ids",
+    "vocabulary.number",
 ]
 
 DIRECTIVES = {

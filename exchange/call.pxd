@@ -17,6 +17,7 @@ cdef class Call:
     cdef public long long arrived_ns
     cdef public int attempt_no
     cdef public tuple attempts
+    cdef public bytes auction_id
     cdef public long long b_leg
     cdef public int best_status
     cdef public tuple bid_slots

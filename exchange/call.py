@@ -66,6 +66,7 @@ class Call:
         "arrived_ns",
         "attempt_no",
         "attempts",
+        "auction_id",
         "b_leg",
         "best_status",
         "bid_slots",
@@ -118,6 +119,7 @@ class Call:
         self.arrived_ns = arrived_ns
         self.wall_ns = wall_ns
         self.call_id = b""
+        self.auction_id = b""
         self.trunk = ""
         self.publisher = ""
         self.campaign = ""

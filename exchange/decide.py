@@ -29,9 +29,8 @@ def decide(
     """Rank and price the standing bids for a call; leaves call.ladder and a CallRouted fact."""
     market = desk.market
     campaign = entry.campaign
-    auction_id = desk.ids.uuid7(call.wall_ns)
     area = market.area_of(call.caller)
-    outcome = market.auction(campaign, area, call.wall_ns // NS_PER_S, auction_key(auction_id))
+    outcome = market.auction(campaign, area, call.wall_ns // NS_PER_S, auction_key(call.auction_id))
     call.terms = terms_of(campaign)
     call.ladder = tuple(
         [
@@ -44,7 +43,7 @@ def decide(
         CallRouted(
             now_ns,
             call.call_id,
-            auction_id,
+            call.auction_id,
             call.wall_ns,
             call.trunk,
             call.publisher,

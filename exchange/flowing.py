@@ -206,7 +206,10 @@ def _buyer_ended(desk: Room, call: Call, notice: LegEnded, now_ns: int) -> None:
         return
     call.hangup = Party.EXCHANGE if notice.by == By.LOCAL else Party.BUYER
     call.ended_ns = call.answered_ns if before == ANSWERING else now_ns
-    if before == CONNECTED:
+    if before != CONNECTED:
+        talked_ns = call.ended_ns - call.answered_ns
+        desk.emit(facts.TalkEnded(now_ns, call.call_id, talked_ns))
+    else:
         settle.settle_answered(desk, call, Disposition.COMPLETED, True, now_ns)
 
 

@@ -44,6 +44,7 @@ from vocabulary.facts import (
     PlanApplied,
     Posting,
     Started,
+    TalkEnded,
     TopUpPosted,
 )
 from vocabulary.reasons import Refused
@@ -71,6 +72,7 @@ class OpenCall(Struct, array_like=True):
     answered_seq: int = 0
     caps: tuple[CapUse, ...] = ()
     sent: bool = False
+    connected_max_ns: int = -1  # the buyer hung up before the ACK; −1: it did not
 
 
 class StandingBid(Struct, array_like=True):
@@ -161,6 +163,8 @@ def closing(state: ReplayState, call_id: bytes, call: OpenCall, now_ns: int) -> 
     answer = call.answered
     charged = answer is not None and (call.sent or call.answered_seq <= state.beat_seq)
     end_ns = max(call.answered_ns, state.beat_at_ns) if charged else max(call.at_ns, state.at_ns)
+    if charged and call.connected_max_ns >= 0:
+        end_ns = min(end_ns, call.answered_ns + call.connected_max_ns)
     talked_ns = end_ns - call.answered_ns if charged else 0
     revenue = payout = 0
     qualified = False
@@ -279,7 +283,14 @@ def _plan(state: ReplayState, seq: int, fact: PlanApplied) -> None:
     state.plan_version = fact.version
 
 
+def _talk_ended(state: ReplayState, seq: int, fact: TalkEnded) -> None:
+    call = state.open.get(fact.call_id)
+    if call is not None:
+        call.connected_max_ns = fact.connected_ns
+
+
 HANDLERS: dict[type, Any] = {
+    TalkEnded: _talk_ended,
     CallRouted: _routed,
     AttemptFailed: _attempt_failed,
     CallAnswered: _answered,

@@ -56,7 +56,7 @@ def _open(desk: Room, offer: CallOffered, trunk: Trunk, now_ns: int) -> Call:
     desk.serials += 1
     wall_ns = now_ns + desk.offset_ns
     call = Call(desk.serials, offer.leg, now_ns, wall_ns)
-    call.call_id = desk.ids.uuid7(wall_ns)
+    call.call_id, call.auction_id = desk.ids.uuid7_pair(wall_ns)
     call.trunk = trunk.id
     call.body = offer.body
     call.body_type = offer.content_type

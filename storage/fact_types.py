@@ -13,6 +13,7 @@ from vocabulary.facts import (
     Heartbeat,
     PlanApplied,
     Started,
+    TalkEnded,
     TopUpPosted,
 )
 
@@ -29,6 +30,7 @@ FACT_TYPES: dict[type[Fact], int] = {
     AnswerSent: 10,
     CallClosed: 11,
     TopUpPosted: 12,
+    TalkEnded: 13,
 }
 
 FACT_OF_TYPE: dict[int, type[Fact]] = {number: fact for fact, number in FACT_TYPES.items()}

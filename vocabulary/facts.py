@@ -231,6 +231,14 @@ class AnswerSent(Fact, frozen=True, gc=False, array_like=True, tag="answer_sent"
     call_id: Uuid
 
 
+class TalkEnded(Fact, frozen=True, gc=False, array_like=True, tag="talk_ended"):
+    """The buyer hung up before the caller's ACK: the call is settled once that is in, for
+    connected_ns at most, whatever happens meanwhile."""
+
+    call_id: Uuid
+    connected_ns: int
+
+
 class CallClosed(Fact, frozen=True, gc=False, array_like=True, tag="call_closed"):
     """The end of a call, complete in itself: one call row, its attempts, its ledger postings.
 
@@ -292,6 +300,7 @@ AnyFact = (
     | AttemptFailed
     | CallAnswered
     | AnswerSent
+    | TalkEnded
     | CallClosed
     | TopUpPosted
 )

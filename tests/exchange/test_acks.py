@@ -169,11 +169,6 @@ def test_an_unknown_source_gets_one_datagram() -> None:
     assert not floor.exchange.of(CallClosed)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="no fact says when the buyer hung up before the ACK: a crash in the up to 64·T1 that the"
-    " call then waits for it charges to the last heartbeat instead",
-)
 def test_a_crash_before_the_ack_charges_to_the_buyers_bye() -> None:
     raw = Raw(Wire(5))
     raw.floor.buyers[0].desk.talk_ns = 5 * S

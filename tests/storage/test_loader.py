@@ -33,6 +33,7 @@ def test_every_fact_has_its_own_number_for_ever() -> None:
         "Started": 1, "ClockSet": 2, "Heartbeat": 3, "PlanApplied": 4, "BidPut": 5,
         "BidRemoved": 6, "CallRouted": 7, "AttemptFailed": 8, "CallAnswered": 9,
         "AnswerSent": 10, "CallClosed": 11, "TopUpPosted": 12,
+        "TalkEnded": 13,
     }
     assert set(FACT_TYPES) == set(AnyFact.__args__)
     assert all(FACT_OF_TYPE[number] is fact for fact, number in FACT_TYPES.items())

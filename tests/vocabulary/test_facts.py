@@ -29,6 +29,7 @@ from vocabulary.facts import (
     PlanApplied,
     Posting,
     Started,
+    TalkEnded,
     TopUpPosted,
 )
 
@@ -52,6 +53,7 @@ EXAMPLES: list[Fact] = [
     AttemptFailed(8, ID, ATTEMPT),
     CallAnswered(9, ID, ATTEMPT, 8_000_000, (CAP,)),
     AnswerSent(10, ID),
+    TalkEnded(10, ID, 5),
     CallClosed(11, ID, 12, "trunk", "pub", "auto", "+12125550100", ID, PERSONAL,
                Disposition.COMPLETED, 0, 200, Party.BUYER, 1, 2, 3, 4, 5, True, "buyer-1",
                "target-1", "bid-1", "USD", 8, 7, (ATTEMPT,), LINES, (CAP,), True),
@@ -62,7 +64,7 @@ EXAMPLES: list[Fact] = [
 FIRST_FIELDS = {
     "started": 5, "clock_set": 2, "heartbeat": 3, "plan_applied": 4, "bid_put": 3,
     "bid_removed": 2, "call_routed": 21, "attempt_failed": 3, "call_answered": 5,
-    "answer_sent": 2, "call_closed": 28, "top_up_posted": 8,
+    "answer_sent": 2, "talk_ended": 3, "call_closed": 28, "top_up_posted": 8,
 }
 
 
