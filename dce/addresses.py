@@ -4,7 +4,6 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 PORT_MAX = 65_535
-WILDCARDS = ("0.0.0.0", "::")
 
 
 class Listen(NamedTuple):

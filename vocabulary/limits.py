@@ -21,7 +21,6 @@ route_set_max = 16
 early_dialogs_max = 8
 tags_per_call_max = 16
 tag_value_bytes_max = 256
-header_passed_bytes_max = 1_024
 
 # Timers (RFC 3261 §17.1.1.1; configurable at start, these are the defaults)
 t1_ns = 500 * NS_PER_MS
@@ -41,9 +40,7 @@ transactions_max = 1_000_000
 legs_max = 400_000
 calls_max = 200_000
 calls_per_s_max = 20_000
-new_calls_burst_max = 4_000
 pump_rounds_max = 64
-outputs_per_turn_max = 100_000
 retry_after_s = 5
 gateway_rest_s_max = 3_600  # however long a gateway's Retry-After says
 
@@ -92,6 +89,10 @@ gateways_max = 10_000
 schedules_max = 10_000
 schedule_days_back = 1
 schedule_days_ahead = 400
+priority_max = 1_000
+plan_depth_max = 12  # lists and maps inside each other
+plan_errors_shown_max = 1_000
+sources_remembered_max = 8_192  # source address → trunk, forgotten all at once when full
 
 # Auction
 bids_max = 1_000_000
@@ -114,7 +115,6 @@ quality_ppm_max = 4_000_000
 
 # Terms
 qualify_s_max = 86_400
-hold_seconds_per_second_terms = 300
 
 # Journal and record
 segment_bytes = 64 * 1_048_576
@@ -125,15 +125,31 @@ checkpoint_every_ns = 10 * NS_PER_S
 checkpoint_every_records = 100_000
 heartbeat_ns = NS_PER_S
 journal_sync_gap_ns = 2 * NS_PER_MS  # between the starts of two syncs; none while calls are few
-settlement_keys_max = 5_000_000
 idempotency_keys_max = 1_000_000
 
 # Link and HTTP
 frame_bytes_max = 128 * 1_048_576
 http_body_bytes_max = plan_bytes_max
 page_rows_max = 500
+idempotency_key_characters_max = 200
+amount_characters_max = 32
+token_characters_max = 200
+cursor_characters_max = 200
+api_tokens_max = 10_000
+database_connections_max = 8
+candidates_named_max = 5_000  # of one decision, in an answer
 link_connections_max = 64
 link_requests_max = 256
+
+# What people read and write
+config_bytes_max = 1_048_576
+setting_shown_characters_max = 80
+log_value_characters_max = 2_000
+command_shown_characters_max = 120
+caller_shown_characters_max = 40
+demo_calls_listed_max = 200
+demo_sdp_lines_max = 1_000
+demo_trace_messages_max = 20_000  # a demo makes some 500; later ones are not kept
 
 assert price_micros_max * quality_ppm_max <= score_max
 assert header_line_bytes_max < message_bytes_max

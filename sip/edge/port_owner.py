@@ -1,61 +1,110 @@
-"""Who holds a port: the process behind a failed bind, from /proc, where it may be seen."""
+"""Who holds a port: a busy address is named with, where visible, the process that has it.
 
+/proc/net/{udp,tcp}[6] gives the socket's inode, /proc/PID/fd its process, /proc/PID/cmdline
+its name (proc(5)). Only processes of the same user are visible unless we are root.
+"""
+
+import errno
 import os
-import re
+from ipaddress import ip_address
 from pathlib import Path
 
-from sip.edge.address import bracketed
+from sip.edge.address import WILDCARDS, bracketed
 from vocabulary.errors import ConfigError
+from vocabulary.limits import command_shown_characters_max
 
 TCP_LISTEN = "0A"  # include/net/tcp_states.h, as /proc/net/tcp prints it
 
 
 def bind_error(key: str, transport: str, host: str, port: int, error: OSError) -> ConfigError:
     """A ConfigError naming the setting, the address, the reason and, where visible, the owner."""
-    owner = owner_of(transport, port)
-    held = f", held by {owner}" if owner else ""
-    address = f"{transport.lower()}:{bracketed(host)}:{port}"
-    return ConfigError(f"{key}: cannot listen on {address}: {error.strerror}{held}")
+    return ConfigError(f"{key}: {why_not_bound(transport, host, port, error)}")
 
 
-def owner_of(transport: str, port: int, proc: Path = Path("/proc")) -> str:
-    """`process 123 (name)` of whoever has `port` bound, or "" where it cannot be seen."""
-    inodes = _inodes(transport, port, proc)
+def why_not_bound(transport: str, host: str, port: int, error: OSError) -> str:
+    """ "udp:127.0.0.1:5060 is in use by kamailio -f … (pid 12)" and the like.
+
+    transport: "udp" | "tcp", in any case; host: a literal without brackets.
+    """
+    text = f"{transport.lower()}:{bracketed(host)}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        owner = owner_of(transport, host, port)
+        return f"{text} is in use by {owner or 'a process of another user'}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{text} is no address of this machine"
+    if error.errno == errno.EACCES:
+        return f"{text} needs a privilege: ports below 1024 are root's"
+    return f"{text} cannot be bound: {error.strerror or error}"
+
+
+def owner_of(transport: str, host: str, port: int) -> str:
+    """ "kamailio -f … (pid 12)" of the process that holds an address, "" if not visible."""
+    inodes = {
+        inode
+        for suffix in ("", "6")
+        for inode in _inodes(transport.lower(), suffix, host, port)
+    }
     if not inodes:
         return ""
-    targets = {f"socket:[{inode}]" for inode in inodes}
-    for entry in proc.iterdir():
-        if entry.name.isdecimal() and _holds(entry, targets):
-            return f"process {entry.name} ({_name(entry)})"
+    links = {f"socket:[{inode}]" for inode in inodes}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and _holds(folder / "fd", links):
+            return f"{_command_of(folder)} (pid {folder.name})"
     return ""
 
 
-def _inodes(transport: str, port: int, proc: Path) -> set[str]:
-    """Socket inodes bound to the port: column 1 is address:port in hex, 3 state, 9 inode."""
-    found: set[str] = set()
-    for table in (transport.lower(), transport.lower() + "6"):
-        try:
-            lines = (proc / "net" / table).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            fields = line.split()
-            held = transport == "UDP" or fields[3] == TCP_LISTEN
-            if held and int(fields[1].rpartition(":")[2], 16) == port:
-                found.add(fields[9])
-    return found - {"0"}
+def _inodes(transport: str, suffix: str, host: str, port: int) -> list[str]:
+    """Inodes of the sockets of one /proc/net table that clash with the address.
 
-
-def _holds(entry: Path, targets: set[str]) -> bool:
+    Column 1 is address:port in hexadecimal, 3 the state, 9 the inode.
+    """
     try:
-        return any(os.readlink(fd) in targets for fd in (entry / "fd").iterdir())
-    except OSError:  # another user's process, or gone meanwhile
-        return False
-
-
-def _name(entry: Path) -> str:
-    try:
-        text = (entry / "comm").read_text()
+        lines = Path(f"/proc/net/{transport}{suffix}").read_text().splitlines()[1:]
     except OSError:
-        text = "?"
-    return re.sub(r"[^\w.:/-]", "?", text.strip())
+        return []
+    found = []
+    for line in lines:
+        fields = line.split()
+        digits, bound_port = fields[1].split(":")
+        listens = transport == "udp" or fields[3] == TCP_LISTEN
+        if int(bound_port, 16) == port and listens and _clash(_host(digits), host):
+            found.append(fields[9])
+    return found
+
+
+def _host(digits: str) -> str:
+    """Address of /proc/net's hexadecimal: 32-bit words, each in the machine's byte order."""
+    raw = bytes.fromhex(digits)
+    swapped = b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))
+    address = ip_address(swapped)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def _clash(bound: str, wanted: str) -> bool:
+    return bound == wanted or bound in WILDCARDS or wanted in WILDCARDS
+
+
+def _holds(folder: Path, links: set[str]) -> bool:
+    try:
+        descriptors = os.listdir(folder)
+    except OSError:  # another user's, or it ended meanwhile
+        return False
+    return any(_target(folder / descriptor) in links for descriptor in descriptors)
+
+
+def _target(entry: Path) -> str:
+    try:
+        return os.readlink(entry)
+    except OSError:  # closed meanwhile
+        return ""
+
+
+def _command_of(folder: Path) -> str:
+    try:
+        raw = (folder / "cmdline").read_bytes()
+    except OSError:
+        return "a process"
+    text = raw.replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    return shown[:command_shown_characters_max] or "a process"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dce.addresses import Listen
-from dce.busy_port import check_ports, find_owner
+from dce.busy_port import check_ports
 from dce.config import load
+from sip.edge.port_owner import owner_of
 from vocabulary.errors import ConfigError
 
 CONFIG_FILE = Path(__file__).parents[2] / "configs" / "config.yaml"
@@ -52,14 +52,14 @@ def test_a_busy_http_port_names_its_key() -> None:
 def test_a_wildcard_holds_every_address() -> None:
     with bound(socket.SOCK_DGRAM, "0.0.0.0") as held:
         port = held.getsockname()[1]
-        assert f"(pid {os.getpid()})" in find_owner(Listen("udp", "127.0.0.1", port))
+        assert f"(pid {os.getpid()})" in owner_of("UDP", "127.0.0.1", port)
 
 
 def test_ipv6_owners_are_found() -> None:
     with bound(socket.SOCK_STREAM, "::1") as held:
         port = held.getsockname()[1]
-        assert f"(pid {os.getpid()})" in find_owner(Listen("tcp", "::1", port))
-        assert find_owner(Listen("udp", "::1", port)) == ""
+        assert f"(pid {os.getpid()})" in owner_of("TCP", "::1", port)
+        assert owner_of("UDP", "::1", port) == ""
 
 
 def test_an_address_of_another_machine_is_said_so() -> None:

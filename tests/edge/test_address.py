@@ -80,7 +80,8 @@ async def test_a_busy_port_names_its_key_and_its_owner() -> None:
         port = holder.getsockname()[1]
         spec = ListenSpec("UDP", "127.0.0.1", port, "sip.listen[0]")
         heard, loop = Heard(), asyncio.get_running_loop()
-        with pytest.raises(ConfigError, match=rf"sip\.listen\[0\].*{port}.*process \d+ \("):
+        expected = rf"sip\.listen\[0\].*{port} is in use by .*\(pid \d+\)"
+        with pytest.raises(ConfigError, match=expected):
             await Sockets.open([spec], "", heard.on_batch, heard.on_lost, loop)
 
 

@@ -175,7 +175,7 @@ async def test_a_busy_port_is_a_wrong_setting(opened: Opened) -> None:
     sockets = await opened(heard, "tcp:127.0.0.1")
     spec = ListenSpec("TCP", "127.0.0.1", sockets.addresses()[0][2], "sip.listen[1]")
     loop = asyncio.get_running_loop()
-    with pytest.raises(ConfigError, match=r"sip\.listen\[1\]: cannot listen on tcp:.*process"):
+    with pytest.raises(ConfigError, match=r"sip\.listen\[1\]: tcp:.* is in use by .*\(pid"):
         await Sockets.open([spec], "", heard.on_batch, heard.on_lost, loop)
 
 
