@@ -20,9 +20,7 @@ from vocabulary.commands import Balance, Balances, ListBalances, TopUp, TopUpDon
 from vocabulary.ids import Slug, uuid_text
 from vocabulary.money import format_micros, parse_micros
 
-KEY_CHARACTERS_MAX = 200
-AMOUNT_CHARACTERS_MAX = 32
-Amount = Annotated[str, Meta(min_length=1, max_length=AMOUNT_CHARACTERS_MAX)]
+Amount = Annotated[str, Meta(min_length=1, max_length=limits.amount_characters_max)]
 
 
 class TopUpBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,10 +83,11 @@ def idempotency_key(request: web.Request) -> str:
             "send one Idempotency-Key header; the same key never posts twice",
         )
     key = keys[0]
-    if not (0 < len(key) <= KEY_CHARACTERS_MAX and key.isascii() and key.isprintable()):
+    longest = limits.idempotency_key_characters_max
+    if not (0 < len(key) <= longest and key.isascii() and key.isprintable()):
         raise Problem(
             400, "idempotency_key_invalid",
-            f"Idempotency-Key: expected 1 to {KEY_CHARACTERS_MAX} printable ASCII characters",
+            f"Idempotency-Key: expected 1 to {longest} printable ASCII characters",
         )
     return key
 

@@ -10,9 +10,9 @@ from hashlib import sha256
 from aiohttp import web
 
 from api.problem import Handler, Problem
+from vocabulary import limits
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-TOKEN_CHARACTERS_MAX = 200
 CALLER = web.RequestKey("caller", str)
 
 FindToken = Callable[[bytes], str | None]  # SHA-256 of a token → name it was made for
@@ -53,6 +53,6 @@ def _token_of(request: web.Request) -> str:
         return ""
     scheme, _, token = headers[0].partition(" ")
     token = token.strip(" ")
-    if scheme.lower() != "bearer" or len(token) > TOKEN_CHARACTERS_MAX:
+    if scheme.lower() != "bearer" or len(token) > limits.token_characters_max:
         return ""
     return token

@@ -9,9 +9,9 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from api.problem import Problem
+from vocabulary import limits
 
 MAC_BYTES = 16
-CURSOR_CHARACTERS_MAX = 200
 
 
 def make_cursor(key: bytes, scope: bytes, position: bytes) -> str:
@@ -26,7 +26,7 @@ def read_cursor(key: bytes, scope: bytes, text: str) -> bytes:
     except (binascii.Error, ValueError):
         raise _foreign() from None
     mac, position = raw[:MAC_BYTES], raw[MAC_BYTES:]
-    if len(text) > CURSOR_CHARACTERS_MAX or not hmac.compare_digest(
+    if len(text) > limits.cursor_characters_max or not hmac.compare_digest(
         mac, _mac(key, scope, position)
     ):
         raise _foreign()

@@ -7,13 +7,13 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from vocabulary import limits
 from vocabulary.errors import CommandRefused, PlanRefused
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
-ERRORS_SHOWN_MAX = 1_000
 
 # Status of a refused command by its code; a code that is absent is 422, or 503 if a retry helps.
 STATUS_OF_CODE = {
@@ -86,8 +86,9 @@ def problem_of_refusal(code: str, detail: str, retry: bool) -> Problem:
 
 
 def problem_of_plan(refused: PlanRefused) -> Problem:
-    """422 with every error of a plan, at most ERRORS_SHOWN_MAX."""
-    errors = tuple(FieldError(path, text) for path, text in refused.errors[:ERRORS_SHOWN_MAX])
+    """422 with every error of a plan, at most limits.plan_errors_shown_max."""
+    shown = refused.errors[: limits.plan_errors_shown_max]
+    errors = tuple(FieldError(path, text) for path, text in shown)
     detail = f"the plan has {len(refused.errors)} errors; the running plan stays"
     return Problem(422, "plan_refused", detail, errors=errors)
 

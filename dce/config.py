@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 
 from dce.addresses import Listen, parse_host_port, parse_listen
 from dce.config_layers import Layer, Settings, environment_layer, file_layer, flag_layer
+from vocabulary import limits
 from vocabulary.errors import ConfigError
 
 DEFAULT_FILE = "configs/config.yaml"
@@ -29,7 +30,7 @@ Text = Annotated[str, Meta(max_length=1_000, description="text")]
 
 
 class Sip(Struct, frozen=True):
-    """Section sip. t1, t2, t4: RFC 3261 §17.1.1.1; calls_per_s_max 0 is the built-in limit."""
+    """Section sip. t1, t2, t4: RFC 3261 §17.1.1.1; calls_per_s_max 0 is no limit of its own."""
 
     listen: Annotated[
         tuple[str, ...],
@@ -40,7 +41,9 @@ class Sip(Struct, frozen=True):
     t2_ms: Milliseconds = 4_000
     t4_ms: Milliseconds = 5_000
     calls_per_s_max: Annotated[
-        int, Meta(ge=0, le=20_000, description="calls per second, 0 to 20000")
+        int,
+        Meta(ge=0, le=limits.calls_per_s_max,
+             description=f"calls per second, 0 to {limits.calls_per_s_max}"),
     ] = 0
     user_agent: Annotated[
         str, Meta(max_length=200, pattern=r"^[ -~]*$", description="printable ASCII text")
@@ -72,7 +75,9 @@ class Journal(Struct, frozen=True):
     """Section journal."""
 
     segment_mb: Annotated[int, Meta(ge=1, le=64, description="megabytes, 1 to 64")] = 64
-    checkpoint_s: Annotated[int, Meta(ge=1, le=3_600, description="seconds, 1 to 3600")] = 10
+    checkpoint_s: Annotated[int, Meta(ge=1, le=3_600, description="seconds, 1 to 3600")] = (
+        limits.checkpoint_every_ns // limits.NS_PER_S
+    )
 
 
 class Database(Struct, frozen=True):

@@ -15,14 +15,13 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
+from vocabulary import limits
 from vocabulary.errors import ConfigError
 
 Settings = dict[str, Any]  # dotted key → type
 PREFIX = "DCE_"
 # Variables of ours that are no settings: build switch, test switches, supervisor → child.
 RESERVED = ("DCE_COMPILE", "DCE_TEST_", "DCE_BENCH_", "DCE_CHILD_")
-FILE_BYTES_MAX = 1_048_576
-SHOWN_CHARACTERS_MAX = 80
 
 
 class Layer(Struct):
@@ -106,17 +105,18 @@ def _is_list(kind: Any) -> bool:
 
 def _shown(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= SHOWN_CHARACTERS_MAX else text[:SHOWN_CHARACTERS_MAX] + "…"
+    longest = limits.setting_shown_characters_max
+    return text if len(text) <= longest else text[:longest] + "…"
 
 
 def _compose(path: str) -> yaml.Node | None:
     try:
         with Path(path).open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
+            data = file.read(limits.config_bytes_max + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(data) > FILE_BYTES_MAX:
-        raise ConfigError(f"{path}: expected at most {FILE_BYTES_MAX} bytes")
+    if len(data) > limits.config_bytes_max:
+        raise ConfigError(f"{path}: expected at most {limits.config_bytes_max} bytes")
     try:
         return yaml.compose(data, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:

@@ -5,7 +5,7 @@ Which server: database.url, else the embedded one, whose socket lies below runti
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ import asyncpg
 from dce.config import Config
 from storage.postgres import EmbeddedPostgres
 from storage.session import set_codecs
+from vocabulary import limits
 from vocabulary.errors import CommandRefused
 
 CONNECT_S = 5.0
-STATEMENT_S = 15.0
+STATEMENTS_S = 10.0
 HEALTH_S = 2.0
-CONNECTIONS_MAX = 8
 
 # What asyncpg raises when the server is away, starting, ending, full, hung, crashed, not ours or
 # not migrated: SQLSTATE classes 08, 53, 57, 58, XX and 28, and its own errors of a dead session.
@@ -69,21 +69,31 @@ class Database:
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
-        """A connection for a few statements. Raises CommandRefused("database_away")."""
+    async def connection(self, within_s: float = STATEMENTS_S) -> AsyncIterator[Any]:
+        """A connection for a few statements that take at most within_s together.
+
+        A server that hangs is cut off, not cancelled: a cancellation would wait for its answer.
+        Raises CommandRefused("database_away").
+        """
         try:
             pool = await self._open()
-            async with pool.acquire(timeout=CONNECT_S) as connection:
+            connection = await pool.acquire(timeout=min(CONNECT_S, within_s))
+            loop = asyncio.get_running_loop()
+            watch = loop.call_later(within_s, _cut, connection)
+            try:
                 yield connection
+            finally:
+                await pool.release(connection)  # a reset, so it waits for the server too
+                watch.cancel()
         except AWAY as error:
             raise database_away(error) from error
 
     async def up(self) -> bool:
         """Whether the server answers now."""
         try:
-            async with asyncio.timeout(HEALTH_S), self.connection() as connection:
+            async with self.connection(HEALTH_S) as connection:
                 await connection.fetchval("SELECT 1")
-        except (CommandRefused, TimeoutError):
+        except CommandRefused:
             return False
         return True
 
@@ -101,8 +111,23 @@ class Database:
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
-                    self._dsn, min_size=0, max_size=CONNECTIONS_MAX, timeout=CONNECT_S,
-                    command_timeout=STATEMENT_S, init=set_codecs,
+                    self._dsn, min_size=0, max_size=limits.database_connections_max,
+                    timeout=CONNECT_S, init=_prepare,
                     server_settings={"application_name": "dce api"},
                 )
             return self._pool
+
+
+async def _prepare(connection: Any) -> None:
+    """First statements of a pool's connection; one that hangs in them is cut off."""
+    try:
+        await set_codecs(connection)
+    except BaseException:  # cancelled at the bound of acquire
+        connection.terminate()
+        raise
+
+
+def _cut(connection: Any) -> None:
+    """End a connection without a word to the server."""
+    with suppress(asyncpg.InterfaceError):  # it is gone already
+        connection.terminate()

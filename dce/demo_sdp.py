@@ -4,10 +4,11 @@ RTP flows directly between caller and buyer until the exchange anchors media, so
 no audio says so: its stream is inactive, and a softphone that calls it hears silence.
 """
 
+from vocabulary import limits
+
 PLAIN_FORMATS = (b"0", b"8")  # PCMU, PCMA: static payload types (RFC 3551 §6), no rtpmap needed
 MEDIA_PORT = 9  # discard: nothing is sent there, the stream is inactive
 CONTENT_TYPE = b"application/sdp"
-LINES_MAX = 1_000
 
 
 def make_offer(host: str, name: bytes) -> bytes:
@@ -24,7 +25,7 @@ def answer_offer(offer: bytes, host: str, name: bytes) -> bytes:
         return make_offer(host, name)
     media: list[bytes] = []
     taken = False
-    for line in offer.splitlines()[:LINES_MAX]:
+    for line in offer.splitlines()[:limits.demo_sdp_lines_max]:
         if not line.startswith(b"m="):
             continue
         chosen = b"" if taken else _format_of(line)

@@ -7,9 +7,9 @@ from dce.demo_calls import AUTO, HOME
 from dce.demo_exchange import Entry
 from dce.demo_phones import BuyerPhone
 from sip.edge.address import route_source
+from vocabulary import limits
 
 ELSEWHERE = "192.0.2.1"  # a documentation address: asked of the routing table, never contacted
-SHOWN_CHARACTERS_MAX = 40
 
 
 def softphone_lines(entry: Entry, url: str, *, lan: bool) -> Iterator[str]:
@@ -48,7 +48,8 @@ def listen_in(buyers: Mapping[str, BuyerPhone], tell: Callable[[str], None]) -> 
 
 def _teller(target: str, tell: Callable[[str], None]) -> Callable[[str, str], None]:
     def heard(caller: str, what: str) -> None:
-        shown = "".join(c if c.isprintable() else "?" for c in caller)[:SHOWN_CHARACTERS_MAX]
+        text = "".join(c if c.isprintable() else "?" for c in caller)
+        shown = text[: limits.caller_shown_characters_max]
         tell(f"  {datetime.now():%H:%M:%S}  {target}: call from {shown or 'anonymous'} {what}")
 
     return heard

@@ -23,6 +23,7 @@ from dce.demo_plan import (
 from dce.demo_text import Books
 from dce.demo_trace import Trace
 from dce.token_store import create_token
+from vocabulary import limits
 from vocabulary.errors import ConfigError
 
 CALLER_NAME, STRANGER_NAME = "caller", "stranger"
@@ -32,7 +33,6 @@ CALL_S = 25.0  # no planned call takes half of it
 RECORD_S = 15.0
 SETTLE_S = 0.2  # the far leg of a call ends a moment after the near one
 POLL_S = 0.15
-LISTED_MAX = 200
 SUBJECT_BYTES = 16
 SELECT_BOOKS = (
     "SELECT account::text, owner, count(*)::bigint AS lines, sum(amount_micros)::bigint AS micros"
@@ -224,5 +224,5 @@ class Records:
             if subject in self._ids:
                 return
             await asyncio.sleep(POLL_S)
-            listed = await self._api.get(f"calls?limit={LISTED_MAX}")
+            listed = await self._api.get(f"calls?limit={limits.demo_calls_listed_max}")
             self._ids.update((row["subject"], row["id"]) for row in listed["calls"])

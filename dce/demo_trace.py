@@ -18,10 +18,10 @@ from sip.headers import parse_name_addr
 from sip.message import Message
 from sip.scan import BrokenMessage, scan
 from sip.uri import user_of
+from vocabulary import limits
 from vocabulary.errors import RemoteProtocolError
 from vocabulary.limits import NS_PER_MS
 
-MESSAGES_MAX = 20_000  # a demo makes some 500; later ones are not kept
 WIDTH = 100
 TIME_WIDTH = 9
 
@@ -46,7 +46,7 @@ class Trace:
 
     def note(self, phone: str, out: bool, data: bytes, at_ns: int) -> None:
         """Keep one message; what is no SIP message is not kept."""
-        if len(self._seen) >= MESSAGES_MAX:
+        if len(self._seen) >= limits.demo_trace_messages_max:
             return
         try:
             message = scan(data)

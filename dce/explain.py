@@ -31,7 +31,6 @@ from vocabulary.money import format_micros
 from vocabulary.reasons import ELIGIBLE, REASON_BASE, Reason, openrtb_code
 
 MARKETS_KEPT = 2
-NAMED_MAX = 5_000
 
 Row = Mapping[str, Any]
 
@@ -50,7 +49,7 @@ class Explainer:
     ) -> list[dict[str, Any]] | None:
         """Each candidate with its reason ("eligible" where it stood); None if it cannot be said.
 
-        call, auction, bids: rows of the record. At most NAMED_MAX are named.
+        call, auction, bids: rows of the record. At most limits.candidates_named_max are named.
         """
         async with self._busy:
             return await asyncio.to_thread(self._candidates, call, auction, bids)
@@ -70,7 +69,7 @@ class Explainer:
             return None
         return [
             _named(market, slot, ordinal)
-            for slot, ordinal in zip(slots[:NAMED_MAX], vector, strict=False)
+            for slot, ordinal in zip(slots[:limits.candidates_named_max], vector, strict=False)
         ]
 
     def _market(self, version: int, book_seq: int) -> Market:

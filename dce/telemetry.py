@@ -12,10 +12,10 @@ from typing import Any, TextIO
 
 import structlog
 
+from vocabulary import limits
 from vocabulary.ids import uuid_text
 
 DEVELOPMENT = "development"
-VALUE_CHARACTERS_MAX = 2_000
 
 Event = MutableMapping[str, Any]
 
@@ -76,7 +76,8 @@ def escape_values(_logger: Any, _method: str, event: Event) -> Event:
 def _escaped(text: str) -> str:
     if not text.isprintable():
         text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return text if len(text) <= VALUE_CHARACTERS_MAX else text[:VALUE_CHARACTERS_MAX] + "…"
+    longest = limits.log_value_characters_max
+    return text if len(text) <= longest else text[:longest] + "…"
 
 
 def _named(process: str) -> Any:

@@ -16,10 +16,10 @@ from pathlib import Path
 import msgspec
 
 from dce.folders import write_durably
+from vocabulary import limits
 
 TOKEN_BYTES = 32
 PREFIX = "dce_"
-TOKENS_MAX = 10_000
 
 _DECODER = msgspec.json.Decoder(dict[str, str])
 
@@ -32,7 +32,7 @@ def make_token() -> tuple[str, bytes]:
 
 def write_cache(path: Path, names: dict[bytes, str]) -> None:
     """Replace the cache. names: hash → name of every token that is valid."""
-    known = {digest.hex(): name for digest, name in list(names.items())[:TOKENS_MAX]}
+    known = {digest.hex(): name for digest, name in list(names.items())[:limits.api_tokens_max]}
     write_durably(path, msgspec.json.encode(known))
 
 

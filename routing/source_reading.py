@@ -12,8 +12,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
+from vocabulary import limits
+
 ErrorList = list[tuple[str, str]]
-DEPTH_MAX = 12
 
 
 class Draft:
@@ -56,7 +57,7 @@ class Draft:
 
 def plain_values(value: object, depth: int = 0) -> object:
     """The document with dates as ISO text: YAML reads an unquoted 2026-12-25 as a date."""
-    if depth > DEPTH_MAX:
+    if depth > limits.plan_depth_max:
         return value
     if isinstance(value, dict):
         return {key: plain_values(item, depth + 1) for key, item in value.items()}

@@ -131,7 +131,7 @@ class TargetSource(Written, frozen=True, kw_only=True):
     concurrency: Count | None = None
     caps: CapsSource = CapsSource()
     ring_s: Seconds | None = None
-    priority: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    priority: Annotated[int, Meta(ge=1, le=limits.priority_max)] = 1
     weight: Annotated[int, Meta(ge=1, le=1_000)] = 1
     status: Status = "active"
 

@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from routing.plan_file import TrunkEntry
 from routing.prefix import PrefixTable
+from vocabulary import limits
 from vocabulary.number import DialRule
 
-MEMO_MAX = 8_192
 ADDRESS_BITS = {4: 32, 6: 128}
 
 
@@ -97,7 +97,7 @@ class TrunkTable:
         found = self._memo.get(host)
         if found is not None or host in self._memo:
             return found
-        if len(self._memo) >= MEMO_MAX:
+        if len(self._memo) >= limits.sources_remembered_max:
             self._memo.clear()
         found = self._look_up(host)
         self._memo[host] = found

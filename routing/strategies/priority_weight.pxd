@@ -21,7 +21,7 @@ cpdef draw_scores(
 )
 
 @cython.locals(
-    half="long long", one="long long", power=cython.int, fraction="long long", step=cython.int, low="long long",
-    within="long long",
+    half="long long", one="long long", power=cython.int, fraction="long long", step=cython.int,
+    low="long long", within="long long",
 )
 cpdef long long negative_log2(unsigned long long mixed, long long[::1] table)

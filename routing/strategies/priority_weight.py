@@ -15,8 +15,8 @@ from math import log2
 
 from routing.plan import Plan
 from routing.plan_objects import Campaign
+from vocabulary import limits
 
-PRIORITY_MAX = 1_000
 MASK = 2**64 - 1
 # SplitMix64 (Steele, Lea, Flood 2014): mixes a 64-bit key until every bit depends on every bit.
 GOLDEN = 0x9E3779B97F4A7C15
@@ -70,7 +70,7 @@ def draw_scores(
     mask = MASK
     mix_1 = MIX_1
     mix_2 = MIX_2
-    priority_max = PRIORITY_MAX
+    priority_max = limits.priority_max
     seed = key * GOLDEN & MASK
     for index in range(len(targets)):
         slot = targets[index]

@@ -25,9 +25,10 @@ from routing.plan_file import (
 from routing.plan_source import load
 from routing.prefix import PrefixTable
 from routing.slots import Slots
-from routing.trunk import MEMO_MAX, parse_network
+from routing.trunk import parse_network
 from tests.routing.plans import DIAL_RULES, NOW_S, make_plan, running, target_id, written_plan
 from tests.routing.test_plan_source import full_document
+from vocabulary import limits
 from vocabulary.errors import PlanRefused
 from vocabulary.number import normalise
 
@@ -235,7 +236,7 @@ def test_random_networks_agree_with_the_standard_library() -> None:
 
 def test_a_flood_of_sources_does_not_grow_the_memo() -> None:
     plan = make_plan(1)
-    for index in range(MEMO_MAX + 10):
+    for index in range(limits.sources_remembered_max + 10):
         plan.trunk_of(f"203.0.{index >> 8 & 255}.{index & 255}")
     assert trunk_id(plan, "127.0.0.1") == "carrier"
 
