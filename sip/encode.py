@@ -1,7 +1,8 @@
 """Building messages: every octet that leaves passes here (RFC 3261 §7, §8.1.1, §8.2.6).
 
-    request  = request line, Via, Route…, From, To, Call-ID, CSeq, Max-Forwards, extra, body
     response = status line, head of the request (Message.response_head), To, extra, body
+
+Requests are put together by sip.dialog from parts that were checked here.
 
 A value may not hold CR, LF or NUL: whoever could put a line end into one would write the
 rest of our message. A NUL may stand only as a quoted-pair in an address that a peer sent us
@@ -209,47 +210,3 @@ def response(
     parts.append(lines_checked(extra))
     parts.append(tail(body, content_type))
     return b"".join(parts)
-
-
-def request(
-    method: bytes,
-    uri: bytes,
-    via: bytes,
-    route: bytes,
-    from_: bytes,
-    to: bytes,
-    call_id: bytes,
-    cseq: int,
-    max_forwards: int,
-    extra: bytes,
-    body: bytes,
-    content_type: bytes,
-) -> bytes:
-    """A whole request.
-
-    via: value of our Via; route: ready Route lines (b"" or ended by CRLF), as are `extra`;
-    from_, to: values with their tags; cseq: 0..2^31-1; max_forwards: 0..255.
-    Raises LocalProtocolError if a value holds CR, LF or NUL, the URI also white space or <>,
-    or a number is out of range.
-    """
-    if not 0 <= cseq <= headers.CSEQ_MAX or not 0 <= max_forwards <= 255:
-        raise LocalProtocolError("CSeq or Max-Forwards out of range")
-    if not uri or b" " in uri or b"\t" in uri or b"<" in uri or b">" in uri:
-        raise LocalProtocolError("malformed Request-URI to be sent")
-    return (
-        b"%b %b SIP/2.0\r\nVia: %b\r\n%bFrom: %b\r\nTo: %b\r\nCall-ID: %b\r\nCSeq: %d %b\r\n"
-        b"Max-Forwards: %d\r\n%b%b"
-    ) % (
-        token(method),
-        checked(uri),
-        checked(via),
-        lines_checked(route),
-        address_value(from_),
-        address_value(to),
-        checked(call_id),
-        cseq,
-        method,
-        max_forwards,
-        lines_checked(extra),
-        tail(body, content_type),
-    )
