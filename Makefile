@@ -78,8 +78,8 @@ deps: $(STAMP) ## .venv with everything pyproject.toml asks for; quick when noth
 ci: ## what the pipeline runs
 	./.ci/run
 
-docs: deps ## check every relative link in the Markdown files
-	$(PY) -m pytest -q tests/dce/test_document_links.py
+docs: deps ## check the pages against the code: links, metrics, settings, paths
+	$(PY) -m pytest -q tests/test_docs.py
 
 clean: ## remove build/, compiled modules and caches; .venv stays
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
