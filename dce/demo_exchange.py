@@ -177,7 +177,8 @@ class Api:
                     raise DemoFailed(f"{method} {url}: {answer.status} {text}")
                 return await answer.json()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise DemoFailed(f"{method} {url}: {error or type(error).__name__}") from None
+            why = str(error) or type(error).__name__
+            raise DemoFailed(f"{method} {url}: {why}") from None
 
 
 class Entry(Struct, frozen=True, gc=False):

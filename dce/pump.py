@@ -24,7 +24,7 @@ from exchange.signals import Durable, JournalFailed
 from sip.endpoint import Endpoint
 from sip.signals import CallOffered, Flow, FlowLost
 from vocabulary import limits
-from vocabulary.facts import CallAnswered
+from vocabulary.facts import CallAnswered, CallClosed
 from vocabulary.limits import NS_PER_MS
 
 
@@ -33,8 +33,8 @@ class Pump:
 
     __slots__ = (
         "append", "armed_ns", "clock", "decision_cpu", "decision_wall", "desk", "encode",
-        "endpoint", "handle", "kinds", "late", "loop", "on_durable", "overruns", "send",
-        "turns", "wait_durable", "waits",
+        "endpoint", "handle", "kinds", "late", "loop", "on_closed", "on_durable", "overruns",
+        "send", "turns", "wait_durable", "waits",
     )
 
     def __init__(
@@ -68,6 +68,7 @@ class Pump:
         self.wait_durable = Histogram("answer_durable_wait")
         self.late = Histogram("timer_lateness")
         self.waits: dict[int, int] = {}  # start record's seq → instant it was emitted
+        self.on_closed: Callable[[CallClosed], None] | None = None
         self.on_durable: Callable[[int], None] | None = None
         self.overruns = 0
         self.turns = 0
@@ -172,6 +173,8 @@ class Pump:
             self.append(seq, kind, self.encode(output))
             if type(output) is CallAnswered:
                 self.waits[seq] = now_ns
+            elif type(output) is CallClosed and self.on_closed is not None:
+                self.on_closed(output)
 
     def _overrun(self, notices: list[Any], now_ns: int) -> None:
         """Too many rounds: a loop of ours in some call. End those calls only."""

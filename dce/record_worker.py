@@ -130,7 +130,8 @@ async def migrated(dsn: str, stopping: asyncio.Event) -> bool:
         except ConfigError:
             raise
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("PostgreSQL is away, calls go on: %s", error or type(error).__name__)
+            why = str(error) or type(error).__name__
+            log.warning("PostgreSQL is away, calls go on: %s", why)
         try:
             async with asyncio.timeout(MIGRATE_AGAIN_S):
                 await stopping.wait()

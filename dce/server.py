@@ -95,7 +95,8 @@ async def _migrate(config: Config) -> None:
         finally:
             await connection.close(timeout=CONNECT_S)
     except (*AWAY, asyncpg.PostgresError, ExchangeError) as error:
-        log.error("PostgreSQL is away or cannot be migrated, calls go on without: %s", error)
+        why = str(error) or type(error).__name__
+        log.error("PostgreSQL is away or cannot be migrated, calls go on without: %s", why)
 
 
 async def _say_ready(config: Config, supervisor: Supervisor) -> None:

@@ -73,8 +73,9 @@ def _desk_metrics(core: SignalCore) -> list[Metric]:
                        core.desk.market.version))
     rows.append(Metric("dce_bids_standing", "gauge", "Standing bids.", (),
                        len(core.desk.market.book)))
-    rows.append(Metric("dce_admission_open", "gauge", "1 while new calls are taken.", (),
-                       0 if core.desk.admission_closed else 1))
+    closed = core.desk.admission_closed
+    rows.append(Metric("dce_admission_open", "gauge", "1 while new calls are taken, else why not.",
+                       (("reason", closed),), 0 if closed else 1))
     return rows
 
 

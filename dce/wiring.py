@@ -19,6 +19,7 @@ from pathlib import Path
 from auction.bid import BidTerms
 from dce import plan_files
 from dce.book_order import write_order
+from dce.call_log import call_log
 from dce.clock import EngineClock
 from dce.config import Config
 from dce.folders import secret_file
@@ -234,6 +235,7 @@ async def wire(config: Config, loop: asyncio.AbstractEventLoop) -> SignalCore:
         send=sockets.send, append=journal.append,
         encode=codec.fact_encoder(sealer.seal).encode, kinds=dict(FACT_TYPES),
     )
+    pump.on_closed = call_log()
     pump.on_durable = durable.reached
     pumps.append(pump)
     core = SignalCore(

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from dce.call_log import call_log
 from dce.telemetry import bound, configure_logs
+from vocabulary.facts import CallClosed, Disposition, Party, Personal
+from vocabulary.reasons import Refused
 
 CALL_ID = bytes(range(16))
 
@@ -27,6 +30,28 @@ def logged(environment: str, level: str = "info") -> io.StringIO:
     stream = io.StringIO()
     configure_logs(level, environment, "signal", stream)
     return stream
+
+
+def closed_call(refused: Refused) -> CallClosed:
+    return CallClosed(
+        1, CALL_ID, 2, "trunk", "publisher", "auto", "+12125550101", bytes(16),
+        Personal(("+13105550199",)), Disposition.FAILED, refused, 500, Party.EXCHANGE,
+        0, -1, -1, 5, 0, False, "", "", "", "USD", 0, 0, (), (), (),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("level", "lines"), [("info", 1), ("debug", 2)])
+def test_a_fault_is_a_warning_and_other_calls_are_for_debugging(level: str, lines: int) -> None:
+    stream = logged("production", level)
+    write = call_log()
+    write(closed_call(Refused.NO_BID))
+    write(closed_call(Refused.FAULT))
+    text = stream.getvalue()
+    assert len(text.splitlines()) == lines
+    last = json.loads(text.splitlines()[-1])
+    assert last["call_id"] == "00010203-0405-0607-0809-0a0b0c0d0e0f"
+    assert (last["level"], last["refused"], last["sip_status"]) == ("warning", "fault", 500)
+    assert "5550199" not in text
 
 
 def test_a_line_of_a_call_carries_its_id() -> None:
