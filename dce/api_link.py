@@ -8,6 +8,10 @@ from vocabulary.errors import CommandRefused
 ASK_S = 5.0
 
 
+class InDoubt(CommandRefused):
+    """No answer came, but the request had left: it may have been carried out, or be yet."""
+
+
 def linked_ask(link: LinkClient, process: str, timeout_s: float = ASK_S) -> Ask:
     """`Deps.ask` over a link. Raises CommandRefused("PROCESS_away")."""
 
@@ -15,9 +19,10 @@ def linked_ask(link: LinkClient, process: str, timeout_s: float = ASK_S) -> Ask:
         try:
             return await link.ask(request, timeout_s=timeout_s)
         except LinkDown as down:
-            doubt = "; it may have been carried out" if down.sent else ""
-            raise CommandRefused(
-                f"{process}_away", f"the {process} process does not answer{doubt}", retry=True
-            ) from down
+            code, detail = f"{process}_away", f"the {process} process does not answer"
+            if down.sent:
+                detail += "; it may have been carried out"
+                raise InDoubt(code, detail, retry=True) from down
+            raise CommandRefused(code, detail, retry=True) from down
 
     return ask

@@ -1,6 +1,7 @@
 """Compiled plans on disk: NNNNNN.plan, NNNNNN.bids, and `current`, which names one of them.
 
-The api process writes them, the signal worker reads them: at a swap, and at its start.
+The api process writes the plans, the signal worker reads them: at a swap, and at its start.
+`current` is the worker's: it names a plan once the swap is durable, whoever still waits for it.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dce.folders import write_durably
 from routing.plan_file import PlanFile, decode_bids, decode_plan, digest
 
 CURRENT_NAME = "current"
+IN_DOUBT = "plan_in_doubt"  # code of a refusal after which the plan may be in force all the same
 
 
 def plan_path(plans_dir: Path, version: int) -> Path:

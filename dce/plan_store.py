@@ -3,10 +3,12 @@
 ```
 document ─load─► source ─compile (thread)─► NNNNNN.plan .bids .json   durable files
                                          └► PostgreSQL plans          configuration's truth
-                                         └► ApplyPlan over the link   the worker swaps
-                                         └► current                   what the next start takes
+                                         └► ApplyPlan over the link   the worker swaps, then
+                                                                      names it in `current`
 ```
-A refusal anywhere takes files and row back; the running plan and `current` stay as they were.
+A refusal takes files and row back; the running plan and `current` stay as they were. Where it is
+not known whether the worker swapped (no answer, a journal that failed meanwhile) nothing is taken
+back: the worker may run on this plan, or name it in `current` yet.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ import msgspec
 
 from api.deps import AppliedPlan, CurrentPlan
 from dce import plan_files
+from dce.api_link import InDoubt
 from dce.database import Database
 from dce.dial_rules import dial_rules
 from dce.folders import write_durably
@@ -37,10 +40,20 @@ LOCK_NAME = "apply.lock"
 LOCK_WAIT_S = 30.0
 LOCK_POLL_S = 0.05
 VERSIONS_KEPT = 20
+INSERT_S = 60.0  # a plan may be tens of megabytes
 
 SELECT_LAST = "SELECT coalesce(max(version), 0) FROM plans"
 INSERT_PLAN = "INSERT INTO plans (version, digest, source) VALUES ($1, $2, $3)"
 DELETE_PLAN = "DELETE FROM plans WHERE version = $1 AND applied_at IS NULL"
+
+
+class NothingSwapped(Exception):
+    """Applying ended before the worker changed anything. recorded: its row may be there."""
+
+    def __init__(self, reason: BaseException, *, recorded: bool) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+        self.recorded = recorded
 
 
 class PlanStore:
@@ -69,44 +82,62 @@ class PlanStore:
                     "plan_changed", "the plan was changed meanwhile; read it again and retry"
                 )
             version = await self._next_version(now)
+            text = msgspec.json.encode(to_builtins(source))
             try:
-                return await self._apply_as(version, source)
-            except BaseException:
-                await asyncio.to_thread(self._forget, version)
-                raise
+                warnings = await self._write(version, source, text)
+                swapped = await self._swap(version)
+            except NothingSwapped as error:
+                await self._take_back(version, recorded=error.recorded)
+                raise error.reason from error
+            await asyncio.to_thread(self._forget, version - VERSIONS_KEPT)
+            return AppliedPlan(
+                version, _etag(text), tuple(warnings), swapped.bids_put, swapped.bids_removed
+            )
 
     async def _next_version(self, now: CurrentPlan | None) -> int:
         async with self._database.connection() as connection:
             stored = int(await connection.fetchval(SELECT_LAST))
         return max(stored, now.version if now else 0) + 1
 
-    async def _apply_as(self, version: int, source: PlanSource) -> AppliedPlan:
-        text = msgspec.json.encode(to_builtins(source))
-        plan_digest, warnings = await asyncio.to_thread(self._compile, version, source, text)
-        async with self._database.connection() as connection:
-            await connection.execute(INSERT_PLAN, version, plan_digest, text.decode())
+    async def _write(self, version: int, source: PlanSource, text: bytes) -> list[str]:
+        """Files and row of a version; warnings. Raises NothingSwapped."""
         try:
-            swapped = await self._swap(version)
-        except CommandRefused:
-            with suppress(CommandRefused):  # the row stays without applied_at; nobody reads it
-                async with self._database.connection() as connection:
-                    await connection.execute(DELETE_PLAN, version)
-            raise
-        await asyncio.to_thread(self._settle, version)
-        return AppliedPlan(
-            version, _etag(text), tuple(warnings), swapped.bids_put, swapped.bids_removed
-        )
+            plan_digest, warnings = await asyncio.to_thread(self._compile, version, source, text)
+            async with self._database.connection(INSERT_S) as connection:
+                await connection.execute(INSERT_PLAN, version, plan_digest, text.decode())
+        except BaseException as error:
+            raise NothingSwapped(error, recorded=False) from error
+        return warnings
 
     async def _swap(self, version: int) -> PlanSwapped:
+        """The worker's answer. Raises NothingSwapped, or CommandRefused where that is unknown."""
         command = ApplyPlan(
             version, str(plan_files.plan_path(self._folder, version)),
             str(plan_files.bids_path(self._folder, version)),
         )
-        answer = await self._ask(command)
+        try:
+            answer = await self._ask(command)
+        except InDoubt as doubt:
+            raise CommandRefused(
+                plan_files.IN_DOUBT, _doubtful(version, doubt.detail), retry=True
+            ) from doubt
+        except CommandRefused as refused:
+            raise NothingSwapped(refused, recorded=True) from refused
         if isinstance(answer, Refusal):
-            raise CommandRefused(answer.code, answer.detail, retry=answer.retry)
+            refusal = CommandRefused(answer.code, answer.detail, retry=answer.retry)
+            if answer.code == plan_files.IN_DOUBT:
+                raise refusal
+            raise NothingSwapped(refusal, recorded=True)
         assert isinstance(answer, PlanSwapped)
         return answer
+
+    async def _take_back(self, version: int, *, recorded: bool) -> None:
+        await asyncio.to_thread(self._forget, version)
+        if not recorded:
+            return
+        with suppress(CommandRefused):  # the row stays without applied_at; nobody reads it
+            async with self._database.connection() as connection:
+                await connection.execute(DELETE_PLAN, version)
 
     def _compile(self, version: int, source: PlanSource, text: bytes) -> tuple[bytes, list[str]]:
         """Write the files of a version; digest of the compiled plan, and warnings."""
@@ -120,12 +151,8 @@ class PlanStore:
         write_durably(_source_path(self._folder, version), text)
         return digest(compiled), warnings
 
-    def _settle(self, version: int) -> None:
-        """Name the plan for the next start; drop versions that nobody reads any more."""
-        plan_files.write_current(self._folder, version)
-        self._forget(version - VERSIONS_KEPT)
-
     def _forget(self, version: int) -> None:
+        """Drop the files of a version that nobody reads, or not any more."""
         for path in (
             plan_files.plan_path(self._folder, version),
             plan_files.bids_path(self._folder, version), _source_path(self._folder, version),
@@ -149,6 +176,10 @@ class PlanStore:
                     raise CommandRefused("plan_busy", "another plan is being applied", retry=True)
                 await asyncio.sleep(LOCK_POLL_S)
             yield
+
+
+def _doubtful(version: int, reason: str) -> str:
+    return f"{reason}: whether plan {version} is in force is not known; read it, then apply again"
 
 
 def _locked(descriptor: int) -> bool:

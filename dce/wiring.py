@@ -51,6 +51,19 @@ VERSION = "0.1.0"
 PEPPER_BYTES = 32
 BIDS_PER_STEP = 128  # about 2 ms of the loop at most
 
+Chunks = list[tuple[BidTerms, ...]]
+
+
+class PlanInDoubt(CommandRefused):
+    """A plan's apply failed after its first change: it may route calls, and it is not `current`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            plan_files.IN_DOUBT,
+            f"the plan may be in force until the next start, which takes the one before: {reason}",
+            retry=True,
+        )
+
 
 @dataclass
 class SignalCore:
@@ -65,6 +78,7 @@ class SignalCore:
     pump: Pump
     resolver: Resolver
     durable: "DurableWaits"
+    applying: asyncio.Lock
 
     def bound(self) -> list[tuple[str, str, int]]:
         """(transport, host, port) of every listener."""
@@ -73,8 +87,20 @@ class SignalCore:
     async def apply_plan(self, plan_file: Path, bids_file: Path) -> PlanSwapped:
         """Read, build and swap in short steps while calls run; returns once it is durable.
 
-        Raises PlanRefused, CommandRefused or OSError, with the running plan unchanged.
+        `current` then names it for the next start. Raises PlanRefused, CommandRefused or OSError
+        with the running plan unchanged, and PlanInDoubt for a failure after the first change.
         """
+        async with self.applying:
+            if self.journal.failed:
+                raise CommandRefused("journal_failed", self.journal.failed, retry=True)
+            plan, digest, chunks = await self._prepare(plan_file, bids_file)
+            try:
+                return await self._swap(plan, digest, chunks)
+            except (CommandRefused, OSError) as error:
+                raise PlanInDoubt(str(error)) from error
+
+    async def _prepare(self, plan_file: Path, bids_file: Path) -> tuple[Plan, bytes, Chunks]:
+        """The plan built and its bids checked; nothing has changed yet."""
         source, digest = await asyncio.to_thread(plan_files.read_plan, plan_file)
         chunks = [
             tuple(chunk)
@@ -90,6 +116,12 @@ class SignalCore:
         for chunk in chunks:
             self.pump.perform(CheckBids(chunk))
             await asyncio.sleep(0)
+        if self.journal.failed:
+            raise CommandRefused("journal_failed", self.journal.failed, retry=True)
+        return plan, digest, chunks
+
+    async def _swap(self, plan: Plan, digest: bytes, chunks: Chunks) -> PlanSwapped:
+        market = self.desk.market
         if market.plan is None:  # the first plan: no call can run before it
             self.pump.perform(SwapPlan(plan, None, digest))
         put = 0
@@ -102,6 +134,9 @@ class SignalCore:
         self.watch_addresses()
         await asyncio.to_thread(self.keep_order)
         await self.durable.wait(self.desk.seq)
+        await asyncio.to_thread(
+            plan_files.write_current, self.config.plans_dir, market.version
+        )
         return PlanSwapped(market.version, put, removed)
 
     async def _remove_stale(self, wanted: set[str]) -> int:
@@ -165,12 +200,15 @@ class DurableWaits:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waits: list[tuple[int, asyncio.Future[None]]] = []
+        self._failed = ""
         self.durable_seq = 0
 
     async def wait(self, seq: int) -> None:
-        """Return once seq is durable. Raises CommandRefused if the journal fails first."""
+        """Return once seq is durable. Raises CommandRefused if the journal fails or has failed."""
         if seq <= self.durable_seq:
             return
+        if self._failed:
+            raise _not_written(self._failed)
         future: asyncio.Future[None] = self._loop.create_future()
         self._waits.append((seq, future))
         await future
@@ -188,12 +226,15 @@ class DurableWaits:
 
     def failed(self, reason: str) -> None:
         """Nobody's fact will ever be durable."""
+        self._failed = reason
         waits, self._waits = self._waits, []
         for _, future in waits:
             if not future.done():
-                future.set_exception(
-                    CommandRefused("journal_failed", f"not written: {reason}", retry=True)
-                )
+                future.set_exception(_not_written(reason))
+
+
+def _not_written(reason: str) -> CommandRefused:
+    return CommandRefused("journal_failed", f"not written: {reason}", retry=True)
 
 
 async def wire(config: Config, loop: asyncio.AbstractEventLoop) -> SignalCore:
@@ -239,7 +280,8 @@ async def wire(config: Config, loop: asyncio.AbstractEventLoop) -> SignalCore:
     pump.on_durable = durable.reached
     pumps.append(pump)
     core = SignalCore(
-        config, clock, desk, endpoint, sockets, journal, pump, Resolver(loop), durable
+        config, clock, desk, endpoint, sockets, journal, pump, Resolver(loop), durable,
+        asyncio.Lock(),
     )
     _begin(core, replay)
     return core

@@ -32,6 +32,7 @@ def config_at(folder: Path, dsn: str, http_port: int = 0) -> Config:
 
 async def swapped(request: Request) -> Response:
     assert isinstance(request, ApplyPlan)
+    plan_files.write_current(Path(request.plan_path).parent, request.version)
     return PlanSwapped(request.version, 0, 0)
 
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from dce import plan_files, plan_store
+from dce.api_link import InDoubt
 from dce.database import Database
 from dce.plan_store import PlanStore
 from storage.session import open_session
@@ -25,17 +26,21 @@ class Worker:
         self.applied: list[int] = []
         self.refuse: Refusal | None = None
         self.away = False
+        self.doubt = False
 
     async def ask(self, request: Request) -> Response:
         assert isinstance(request, ApplyPlan)
         if self.away:
             raise CommandRefused("signal_away", "no answer", retry=True)
+        if self.doubt:
+            raise InDoubt("signal_away", "no answer in time", retry=True)
         if self.refuse is not None:
             return self.refuse
         file, _ = plan_files.read_plan(Path(request.plan_path))
         bids = sum(len(chunk) for chunk in plan_files.read_bids(Path(request.bids_path)))
         assert file.version == request.version
         self.applied.append(request.version)
+        plan_files.write_current(Path(request.plan_path).parent, request.version)
         return PlanSwapped(request.version, bids, 0)
 
 
@@ -131,6 +136,48 @@ async def test_a_worker_that_is_away_leaves_the_running_plan(setup: Setup) -> No
         await setup.store.apply(plan(), None)
     assert caught.value.retry
     assert (setup.files(), await setup.rows()) == (set(), [])
+
+
+FILES = {f"000001.{kind}" for kind in ("plan", "bids", "json")}
+
+
+async def test_an_answer_that_never_came_takes_nothing_back(setup: Setup) -> None:
+    setup.worker.doubt = True
+    with pytest.raises(CommandRefused, match="not known") as caught:
+        await setup.store.apply(plan(), None)
+    assert (caught.value.code, caught.value.retry) == ("plan_in_doubt", True)
+    assert (setup.files(), await setup.rows()) == (FILES, [1])
+    plan_files.write_current(setup.folder, 1)  # the worker came to its end after all
+    now = await setup.store.current()
+    assert now is not None
+    setup.worker.doubt = False
+    assert (await setup.store.apply(plan(3), now.digest)).version == 2
+
+
+async def test_a_failure_after_the_swap_takes_nothing_back(setup: Setup) -> None:
+    setup.worker.refuse = Refusal("plan_in_doubt", "not written: EIO", retry=True)
+    with pytest.raises(CommandRefused, match="EIO") as caught:
+        await setup.store.apply(plan(), None)
+    assert (caught.value.code, caught.value.retry) == ("plan_in_doubt", True)
+    assert (setup.files(), await setup.rows()) == (FILES, [1])
+    assert plan_files.read_current(setup.folder) == 0
+
+
+async def test_a_request_cut_off_while_the_worker_swaps_takes_nothing_back(setup: Setup) -> None:
+    asked = asyncio.Event()
+
+    async def ask(request: Request) -> Response:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    store = PlanStore(setup.folder, setup.database, ask)
+    applying = asyncio.create_task(store.apply(plan(), None))
+    await asked.wait()
+    applying.cancel()
+    await asyncio.gather(applying, return_exceptions=True)
+    assert applying.cancelled()
+    assert (setup.files(), await setup.rows()) == (FILES, [1])
 
 
 async def test_without_postgresql_it_is_refused_before_any_file(tmp_path: Path) -> None:
