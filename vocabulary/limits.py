@@ -42,6 +42,7 @@ calls_max = 200_000
 calls_per_s_max = 20_000
 pump_rounds_max = 64
 retry_after_s = 5
+dialog_requests_max = 512  # INFO and OPTIONS of one leg that live: sixteen a second for 32 s
 gateway_rest_s_max = 3_600  # however long a gateway's Retry-After says
 
 # Streams
@@ -124,7 +125,7 @@ record_batch_records_max = 20_000
 checkpoint_every_ns = 10 * NS_PER_S
 checkpoint_every_records = 100_000
 heartbeat_ns = NS_PER_S
-journal_sync_gap_ns = 2 * NS_PER_MS  # between the starts of two syncs; none while calls are few
+journal_sync_gap_ns = 4 * NS_PER_MS  # between the starts of two syncs; none while calls are few
 idempotency_keys_max = 1_000_000
 
 # Link and HTTP
