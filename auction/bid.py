@@ -1,6 +1,7 @@
 """Standing bids: the terms a buyer set, their checks at intake, and what one criterion refuses."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 
 import msgspec
 from msgspec import Struct
@@ -71,6 +72,11 @@ def encode_terms(terms: BidTerms) -> bytes:
     mask, zone = terms.hours
     values[_HOURS_FIELD] = (mask.to_bytes(_MASK_BYTES, "little") if mask else b"", zone)
     return _encoder.encode(values)
+
+
+def digest_of(terms: BidTerms) -> int:
+    """64 bits that differ where the terms do: whether a plan changes a bid."""
+    return int.from_bytes(blake2b(encode_terms(terms), digest_size=8).digest(), "big")
 
 
 def decode_terms(data: bytes) -> BidTerms:

@@ -14,9 +14,8 @@ won, through new terms and through removal, and belongs to its first buyer for e
 
 from array import array
 from collections.abc import Iterator
-from hashlib import blake2b
 
-from auction.bid import BidTerms, check_terms, encode_terms
+from auction.bid import BidTerms, check_terms, digest_of
 from auction.columns import (
     ACTIVE_SHIFT,
     AMOUNT,
@@ -36,6 +35,7 @@ from auction.columns import (
     SPENT,
     TARGET_MASK,
     WORDS,
+    grown,
 )
 from auction.directory import Directory
 from auction.index import Index
@@ -137,7 +137,7 @@ class Book:
     def holds(self, terms: BidTerms, target_slot: int) -> bool:
         """Whether the bid stands with exactly these terms: put would change nothing."""
         slot = self.directory.find(terms.bid_id)
-        return (slot >= 0 and self.digests[slot] == _digest(terms)
+        return (slot >= 0 and self.digests[slot] == digest_of(terms)
                 and self.target_of(slot) == target_slot)
 
     def match(self, vertical: str, state: str, area_code: int, hour_of_week: int, attestation: int,
@@ -324,8 +324,8 @@ class Book:
         if slots <= held:
             return
         wanted = held + max(_SLOTS_STEP, held // 8)
-        self.words = _grown(self.words, "q", wanted * WORDS)
-        self.digests = _grown(self.digests, "Q", wanted)
+        self.words = grown(self.words, "q", wanted * WORDS)
+        self.digests = grown(self.digests, "Q", wanted)
         self.directory.reserve(wanted)
         self.index.reserve(wanted)
 
@@ -354,7 +354,7 @@ class Book:
             | _known(self._bases, terms.per, add=True) << BASIS_SHIFT
             | self._fault(terms.currency, terms.per)
         )
-        self.digests[slot] = _digest(terms)
+        self.digests[slot] = digest_of(terms)
 
     def _fault(self, currency: str, per: str) -> int:
         if currency != self.currency:
@@ -385,17 +385,6 @@ def _known(names: list[str], name: str, *, add: bool) -> int:
     if add:
         names.append(name)
     return len(names) - 1
-
-
-def _digest(terms: BidTerms) -> int:
-    return int.from_bytes(blake2b(encode_terms(terms), digest_size=8).digest(), "big")
-
-
-def _grown(held: "array[int]", kind: str, length: int) -> "array[int]":
-    """A longer copy, zeros behind: never in place, since a compiled reader may hold a view."""
-    fresh = array(kind, bytes(held))
-    fresh.frombytes(bytes((length - len(held)) * fresh.itemsize))
-    return fresh
 
 
 def _less(spent: int, micros: int) -> int:

@@ -14,6 +14,8 @@ bytes into its page, so that these six share a line. EXPIRES and LEFT hold NEVER
 has no expiry or no budget, so that a comparison needs no second test.
 """
 
+from array import array
+
 AMOUNT = 0
 SCORE = 1
 EXPIRES = 2
@@ -35,3 +37,10 @@ QUALITY_SHIFT = 32
 
 BUYER_SHIFT = 31  # with a mask of 31 bits: the compiler keeps such a literal in C
 TARGET_MASK = 0x7FFF_FFFF
+
+
+def grown(held: "array[int]", kind: str, length: int) -> "array[int]":
+    """A longer copy, zeros behind: never in place, since a compiled reader may hold a view."""
+    fresh = array(kind, bytes(held))
+    fresh.frombytes(bytes((length - len(held)) * fresh.itemsize))
+    return fresh
