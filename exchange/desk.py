@@ -21,6 +21,7 @@ from exchange.signals import (
     CheckBids,
     ClockChanged,
     Durable,
+    EndCalls,
     JournalFailed,
     PutBids,
     RemoveBids,
@@ -89,7 +90,7 @@ class Desk(Room):
 
         Raises CommandRefused, with nothing changed.
         """
-        if self.journal_down and type(command) is not StopAdmission:
+        if self.journal_down and type(command) not in UNWRITTEN:
             raise CommandRefused("journal_failed", "nothing can be written down", retry=True)
         return PERFORMERS[type(command)](self, command, now_ns)
 
@@ -174,6 +175,15 @@ def _stop_admission(desk: Desk, command: StopAdmission, now_ns: int) -> None:
     desk.set_admission("draining")
 
 
+def _end_calls(desk: Desk, command: EndCalls, now_ns: int) -> int:
+    for call in list(desk.calls.values())[: command.most]:
+        try:
+            flowing.give_up(desk, call, now_ns, Refused.DRAINING, 503)
+        except Exception:
+            desk.fault(call, now_ns)
+    return len(desk.calls)
+
+
 PERFORMERS: dict[type, Any] = {
     SwapPlan: planning.swap,
     CheckBids: planning.check_bids,
@@ -181,7 +191,10 @@ PERFORMERS: dict[type, Any] = {
     RemoveBids: planning.remove_bids,
     TopUp: top_ups.top_up,
     StopAdmission: _stop_admission,
+    EndCalls: _end_calls,
 }
+
+UNWRITTEN = frozenset((StopAdmission, EndCalls))  # carried out though the journal is down
 
 OUTSIDE = frozenset((_durable, _journal_failed, _clock_changed, _addresses_changed, _beat))
 

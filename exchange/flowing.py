@@ -247,8 +247,13 @@ def abandon(desk: Room, call: Call, now_ns: int) -> None:
         desk.closed(call, Disposition.FAILED)
 
 
-def give_up(desk: Room, call: Call, now_ns: int) -> None:
-    """End a call from any state: both legs, record, release. Never charges a caller unheard."""
+def give_up(
+    desk: Room, call: Call, now_ns: int, refused: Refused = Refused.FAULT, status: int = 500
+) -> None:
+    """End a call from any state: both legs, record, release. Never charges a caller unheard.
+
+    refused, status: what a caller without an answer gets, and the record says.
+    """
     state = call.state
     if state == CLOSED:  # it was on its way out when something failed
         abandon(desk, call, now_ns)
@@ -266,7 +271,7 @@ def give_up(desk: Room, call: Call, now_ns: int) -> None:
     call.state = CLOSED
     if call.b_leg:
         _give_up_buyer(desk, call, state, now_ns)
-    desk.out.append(Reject(call.a_leg, 500))
-    settle.close_unanswered(desk, call, Disposition.FAILED, Refused.FAULT, 500, now_ns)
+    desk.out.append(Reject(call.a_leg, status))
+    settle.close_unanswered(desk, call, Disposition.FAILED, refused, status, now_ns)
 
 

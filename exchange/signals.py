@@ -70,5 +70,11 @@ class StopAdmission(Struct, frozen=True, gc=False):
     """Take no new calls (drain); running calls go on."""
 
 
+class EndCalls(Struct, frozen=True, gc=False):
+    """The drain is over: end the oldest calls, at most `most`. Answered with how many live on."""
+
+    most: int
+
+
 class Beat(Struct, frozen=True, gc=False):
     """One second passed: emit the heartbeat that stands for all live calls."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exchange.signals import Durable, JournalFailed, StopAdmission
+from exchange.signals import Durable, EndCalls, JournalFailed, StopAdmission
 from exchange.states import (
     ANSWERED,
     ANSWERING,
@@ -17,6 +17,7 @@ from exchange.states import (
 from sip.signals import (
     By,
     CallCanceled,
+    Cancel,
     Cause,
     Hangup,
     LegEnded,
@@ -196,3 +197,33 @@ def test_timers_of_many_calls_share_few_lanes() -> None:
         desk.receive(LegFailed(desk.legs[leg].b_leg, 486, Cause.RESPONSE), later_ns)
         desk.receive(CallCanceled(leg), later_ns)
     assert len(desk.lanes.lanes) == 3  # no response, ring, ladder
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["written", "journal down"])
+@pytest.mark.parametrize("state", [DIALING, RINGING, ANSWERING, ORPHANED, CONFIRMING,
+                                   CONNECTED, ENDING])
+def test_the_end_of_a_drain_ends_a_call_on_both_legs(state: int, broken: bool) -> None:
+    walk = Walk(state)
+    if broken and state != ANSWERING:
+        walk.desk.receive(JournalFailed("EIO"), walk.now_ns)
+        walk.drain()
+    legs = {A_LEG, walk.call.b_leg}
+    assert walk.desk.perform(EndCalls(1), walk.now_ns + TALK_NS) == 0
+    outputs = walk.drain()
+    assert {out.leg for out in outputs if isinstance(out, Hangup | Cancel | Reject)} == legs
+    (closed,) = [out for out in outputs if isinstance(out, CallClosed)]
+    assert closed.hangup == Party.EXCHANGE
+    if state in (CONFIRMING, CONNECTED, ENDING):
+        assert (closed.disposition, closed.sip_status) == (Disposition.COMPLETED, 200)
+    else:
+        assert (closed.refused, closed.sip_status) == (Refused.DRAINING, 503)
+    assert bool(closed.revenue_micros) == (state == CONNECTED)
+    found = walk.desk.statistics()
+    assert [found[name] for name in ("calls_live", "holds_live", "faults")] == [0, 0, 0]
+
+
+def test_the_end_of_a_drain_goes_in_slices() -> None:
+    walk = Walk(CONNECTED)
+    for leg in (4, 6):
+        walk.desk.receive(offer(leg), walk.now_ns)
+    assert [walk.desk.perform(EndCalls(2), walk.now_ns) for _ in range(3)] == [1, 0, 0]
