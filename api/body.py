@@ -50,7 +50,7 @@ def read_query(request: web.Request, kind: type[T]) -> T:
     try:
         return msgspec.convert(dict(query), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise _invalid(str(error), "query") from None
 
 
 def json_response(
@@ -63,8 +63,11 @@ def json_response(
     )
 
 
-def _invalid(text: str) -> Problem:
-    """400 of a msgspec message: "Expected `int`, got `str` - at `$.amount`"."""
+def _invalid(text: str, whole: str = "body") -> Problem:
+    """400 of a msgspec message: "Expected `int`, got `str` - at `$.amount`".
+
+    whole: what to name where the message names no field.
+    """
     message, _, path = text.partition(" - at `$")
-    error = FieldError(path.strip("`.") or "body", message)
+    error = FieldError(path.strip("`.") or whole, message)
     return Problem(400, "request_invalid", f"{error.path}: {error.message}", errors=(error,))
