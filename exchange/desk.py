@@ -154,7 +154,10 @@ def _journal_failed(desk: Desk, notice: JournalFailed, now_ns: int) -> None:
     while desk.waiting:
         call = desk.calls.get(desk.waiting.popleft()[1])
         if call is not None:
-            flowing.undurable(desk, call, Refused.JOURNAL_FAILED, now_ns)
+            try:
+                flowing.undurable(desk, call, Refused.JOURNAL_FAILED, now_ns)
+            except Exception:
+                desk.fault(call, now_ns)
 
 
 def _clock_changed(desk: Desk, notice: ClockChanged, now_ns: int) -> None:
