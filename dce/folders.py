@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from dce.config import Config
+from storage.disk import naming
 from vocabulary.errors import ConfigError
 
 LOCK_NAME = "run.lock"
@@ -59,9 +60,10 @@ def lock_data(config: Config) -> IO[str]:
         raise ConfigError(
             f"{config.origin('data_dir')}: {config.data} is in use by dce run (pid {owner})"
         ) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
+    with naming(config.data / LOCK_NAME):
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
     return file
 
 
@@ -90,7 +92,7 @@ def write_durably(path: Path, data: bytes) -> None:
     """Replace a file whole: written beside it, synced, renamed, the folder synced. Mode 0600."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with naming(beside), os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

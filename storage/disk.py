@@ -8,7 +8,8 @@ Errors of the operating system come out as OSError; the caller decides what has 
 import fcntl
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -140,12 +141,9 @@ class OsDisk:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = os.open(path, flags, OWNER_ONLY)
         try:
-            os.posix_fallocate(descriptor, 0, size)
-            for offset in range(0, size, len(ZERO_BLOCK)):
-                block = ZERO_BLOCK[: min(len(ZERO_BLOCK), size - offset)]
-                os.pwritev(descriptor, (block,), offset, os.RWF_DSYNC)
-            os.fsync(descriptor)
-            sync_directory(path.parent)
+            with naming(path):
+                _fill(descriptor, size)
+                sync_directory(path.parent)
         except OSError:
             os.close(descriptor)
             os.unlink(path)
@@ -170,10 +168,11 @@ class OsDisk:
             draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, OWNER_ONLY
         )
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
+            with naming(draft):
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(draft, path)
@@ -198,11 +197,32 @@ class OsDisk:
         """See Disk."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
         try:
-            if os.fstat(descriptor).st_size < size:
-                os.posix_fallocate(descriptor, 0, size)
-            return mmap.mmap(descriptor, size)
+            with naming(path):
+                if os.fstat(descriptor).st_size < size:
+                    os.posix_fallocate(descriptor, 0, size)
+                return mmap.mmap(descriptor, size)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of calls that know only a descriptor name the path: a full disk says which."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
+
+
+def _fill(descriptor: int, size: int) -> None:
+    """Allocate a file and write zeros all over it, durably."""
+    os.posix_fallocate(descriptor, 0, size)
+    for offset in range(0, size, len(ZERO_BLOCK)):
+        block = ZERO_BLOCK[: min(len(ZERO_BLOCK), size - offset)]
+        os.pwritev(descriptor, (block,), offset, os.RWF_DSYNC)
+    os.fsync(descriptor)
 
 
 def sync_directory(path: Path) -> None:

@@ -9,7 +9,8 @@ used file  keys/personal-0001.used-0   highest process epoch of worker 0 that se
 No nonce comes twice under one key (NIST SP 800-38D §8.2.1, the deterministic construction): the
 counter counts within a process, the worker is part of it, and a process epoch is used under a key
 only if it is above the one in the used file, which is durable before the first seal. A journal
-that was deleted starts again at epoch 1; then the used file forces a new key epoch.
+that was deleted starts again at epoch 1; then the used file forces a new key epoch. A key without
+this worker's used file is never used by it: nobody can say what it sealed under it.
 """
 
 import os
@@ -32,6 +33,7 @@ COUNTER_BYTES = 7
 NONCE_BYTES = NONCE_HEAD.size + COUNTER_BYTES
 SEALED_MIN_BYTES = KEY_EPOCH.size + NONCE_BYTES + 16
 USED = Layout(">I")
+EPOCH_UNKNOWN = 2**32
 
 Plain = tuple[str, str, str, str, str]
 
@@ -101,13 +103,11 @@ def open_keys(
     disk = OsDisk()
     directory.mkdir(mode=OWNER_DIRECTORY, parents=True, exist_ok=True)
     keys = _load_keys(directory)
-    key_epoch = max(keys, default=0)
-    used_path = directory / f"{_stem(key_epoch)}.used-{worker}"
-    used = disk.read(used_path) or USED.pack(0)
-    if not keys or USED.unpack(used)[0] >= process_epoch:
-        key_epoch += 1
+    key_epoch = max((k for k in keys if _used_path(directory, k, worker).exists()), default=0)
+    if not key_epoch or _used_epoch(_used_path(directory, key_epoch, worker)) >= process_epoch:
+        key_epoch = max(keys, default=0) + 1
         keys[key_epoch] = _make_key(directory, key_epoch)
-        used_path = directory / f"{_stem(key_epoch)}.used-{worker}"
+    used_path = _used_path(directory, key_epoch, worker)
     disk.replace(used_path, USED.pack(process_epoch))
     return Sealer(keys, key_epoch, process_epoch, worker, forget=forget)
 
@@ -127,6 +127,19 @@ class _Opener(Sealer):
     def seal(self, personal: Personal) -> bytes:
         """Refused: this process owns no nonces."""
         raise StorageFailed("a reading process does not seal")
+
+
+def _used_path(directory: Path, key_epoch: int, worker: int) -> Path:
+    return directory / f"{_stem(key_epoch)}.used-{worker}"
+
+
+def _used_epoch(path: Path) -> int:
+    """Highest process epoch that a used file admits; beyond any where it is damaged."""
+    data = path.read_bytes()
+    if len(data) != USED.size:
+        return EPOCH_UNKNOWN
+    epoch: int = USED.unpack(data)[0]
+    return epoch
 
 
 def _stem(key_epoch: int) -> str:

@@ -74,7 +74,31 @@ def test_a_journal_that_starts_again_gets_a_new_key(tmp_path: Path) -> None:
     other_worker = open_keys(tmp_path, process_epoch=1, worker=1).seal(Personal(PLAIN))
     again = open_keys(tmp_path, process_epoch=1, worker=0).seal(Personal(PLAIN))
     assert len({sealed[:14] for sealed in (first, other_worker, again)}) == 3
-    assert first[:2] == other_worker[:2] != again[:2]
+    assert first[:2] != again[:2]
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"\0\0"], ids=["absent", "empty", "short"])
+def test_a_key_whose_use_is_unknown_is_used_no_more(
+    tmp_path: Path, damage: bytes | None
+) -> None:
+    first = open_keys(tmp_path, process_epoch=5, worker=0).seal(Personal(PLAIN))
+    used = tmp_path / "personal-0001.used-0"
+    used.unlink()
+    if damage is not None:
+        used.write_bytes(damage)
+    later = open_keys(tmp_path, process_epoch=6, worker=0)
+    assert later.seal(Personal(PLAIN))[:2] == b"\0\2"
+    assert later.open(first) == PLAIN
+    again = open_keys(tmp_path, process_epoch=7, worker=0)  # one is enough
+    assert again.seal(Personal(PLAIN))[:2] == b"\0\2"
+
+
+def test_each_worker_stays_with_its_key(tmp_path: Path) -> None:
+    epochs = [
+        open_keys(tmp_path, process_epoch=process, worker=worker).seal(Personal(PLAIN))[:2]
+        for process in (1, 2, 3) for worker in (0, 1)
+    ]
+    assert epochs == [b"\0\1", b"\0\2"] * 3
 
 
 def test_nonces_differ(tmp_path: Path) -> None:
