@@ -9,6 +9,7 @@ COPY calls, attempts, …  ──► cursor ──► commit          the ordina
 ```
 """
 
+import asyncio
 from collections.abc import Sequence
 
 import asyncpg
@@ -21,7 +22,14 @@ from vocabulary.errors import StorageFailed
 from vocabulary.facts import PlanApplied
 from vocabulary.reasons import Reason, Refused
 
-LOCK_WORKER = "SELECT pg_advisory_lock(1684235570, $1)"  # "dcer", the worker
+LOCK_WORKER = "SELECT pg_try_advisory_lock(1684235570, $1)"  # "dcer", the worker
+LOCK_HOLDER = """
+SELECT pid, application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND classid::bigint = 1684235570 AND objid::bigint = $1
+AND datname = current_database()
+"""
+END_SESSION = "SELECT pg_terminate_backend($1)"
+LOCK_AGAIN_S = 0.1
 READ_CURSOR = "SELECT seq FROM record_cursors WHERE worker = $1"
 MOVE_CURSOR = """
 INSERT INTO record_cursors AS c (worker, seq) VALUES ($1, $2)
@@ -181,15 +189,36 @@ class Copier:
 
 
 async def open_copier(
-    session: "asyncpg.Connection[asyncpg.Record]", worker: int
+    session: "asyncpg.Connection[asyncpg.Record]", worker: int, name: str, lock_wait_s: float
 ) -> Copier:
     """The copier of a worker, once no other session holds it.
 
-    The lock ends with a session, so a hung one whose commit is still under way has committed or
-    failed before its cursor is read here. Raises asyncpg.PostgresError, OSError, TimeoutError.
+    name: of the session, which all sessions of this process have and no other process's. One of
+    ours that hung is ended; since its lock ends with it, its commit is through or gone before the
+    cursor is read here. Raises asyncpg.PostgresError, OSError, TimeoutError, and StorageFailed if
+    another process holds the worker for lock_wait_s.
     """
-    await session.execute(LOCK_WORKER, worker)
+    await _lock(session, worker, name, lock_wait_s)
     names = [(int(r), r.name.lower()) for kind in (Reason, Refused) for r in kind]
     await session.execute(NAME_REASONS, [i for i, _ in names], [name for _, name in names])
     cursor = await session.fetchval(READ_CURSOR, worker)
     return Copier(session, worker, cursor or 0)
+
+
+async def _lock(
+    session: "asyncpg.Connection[asyncpg.Record]", worker: int, name: str, lock_wait_s: float
+) -> None:
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + lock_wait_s
+    while not await session.fetchval(LOCK_WORKER, worker):
+        holder = await session.fetchrow(LOCK_HOLDER, worker)
+        if holder is None:
+            continue  # it has just ended
+        if holder["application_name"] == name:
+            await session.execute(END_SESSION, holder["pid"])
+        elif loop.time() > deadline_s:
+            raise StorageFailed(
+                f"another record process copies worker {worker} to this database: session"
+                f" {holder['pid']}, {holder['application_name']}"
+            )
+        await asyncio.sleep(LOCK_AGAIN_S)

@@ -13,6 +13,8 @@ mend: a damaged journal, a database that is ahead of this journal, a second reco
 
 import asyncio
 import logging
+import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +33,9 @@ from vocabulary.errors import StorageFailed
 
 BATCH_S = 0.1
 HUNG_S = 30.0
+LOCK_WAIT_S = 20.0  # in HUNG_S, and longer than a session outlives its process (storage.session)
+STOP_S = 10.0
+HOST_KEPT = 24  # characters; PostgreSQL keeps 63 of the whole name
 BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -76,8 +81,14 @@ class Record:
         batch_records_max: int = limits.record_batch_records_max,
         back_off_s: tuple[float, ...] = BACK_OFF_S,
         hung_s: float = HUNG_S,
+        lock_wait_s: float = LOCK_WAIT_S,
+        stop_s: float = STOP_S,
     ) -> None:
-        """batch_s: pause when nothing is new. hung_s: when a silent server is given up."""
+        """batch_s: pause when nothing is new. hung_s: when a silent server is given up.
+
+        lock_wait_s: how long another record process may hold the worker. stop_s: how long `stop`
+        lets it catch up; the next run goes on from there.
+        """
         self._journal_dir = journal_dir
         self._worker = worker
         self._dsn = dsn
@@ -85,6 +96,10 @@ class Record:
         self._batch_records_max = batch_records_max
         self._back_off_s = back_off_s
         self._hung_s = hung_s
+        self._lock_wait_s = lock_wait_s
+        self._stop_s = stop_s
+        self._name = session_name(worker)
+        self._session: Session | None = None
         self._stopping = asyncio.Event()
         self._tail = JournalReader(journal_dir)
         self._caught_up_s = time.monotonic()
@@ -116,8 +131,14 @@ class Record:
                 return
 
     def stop(self) -> None:
-        """Let `run` end when it has caught up; at once if PostgreSQL is away."""
+        """Let `run` end when it has caught up or after stop_s; at once if PostgreSQL is away."""
+        if not self._stopping.is_set():
+            asyncio.get_running_loop().call_later(self._stop_s, self._cut)
         self._stopping.set()
+
+    def _cut(self) -> None:
+        if self._session is not None:
+            self._session.terminate()
 
     async def reached(self, seq: int) -> None:
         """Until the journal is copied up to seq."""
@@ -142,11 +163,13 @@ class Record:
 
     async def _follow(self) -> None:
         """One session: from the cursor to wherever it ends."""
-        name = f"dce-record-{self._worker}"
-        session = await open_session(self._dsn, name=name, projection=True)
+        session = await open_session(self._dsn, name=self._name, projection=True)
+        self._session = session
         try:
             with self._given_up(session):
-                copier = await open_copier(session, self._worker)
+                copier = await open_copier(
+                    session, self._worker, self._name, self._lock_wait_s
+                )
             self._connects += 1
             self._connected = True
             log.info("copying to PostgreSQL from record %d on", copier.cursor + 1)
@@ -157,6 +180,7 @@ class Record:
             finally:
                 reader.close()
         finally:
+            self._session = None
             session.terminate()
 
     async def _copy_until_stopped(
@@ -229,3 +253,9 @@ class Record:
         except TimeoutError:
             pass
         return self._stopping.is_set()
+
+
+def session_name(worker: int) -> str:
+    """What all sessions of one record process are called in pg_stat_activity, and no other's."""
+    host = os.uname().nodename[:HOST_KEPT]
+    return f"dce-record-{worker} {secrets.token_hex(4)} pid {os.getpid()} {host}"

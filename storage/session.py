@@ -10,6 +10,10 @@ import asyncpg
 NS_PER_US = 1_000
 UNIX_TO_POSTGRES_US = 946_684_800_000_000  # 1970-01-01 to 2000-01-01
 CONNECT_TIMEOUT_S = 5.0
+# After 15 s the server ends a session whose client's machine is gone, and with it its lock.
+KEEPALIVES = {
+    "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "2",
+}
 
 
 async def open_session(
@@ -23,7 +27,7 @@ async def open_session(
     """
     settings = {"application_name": name}
     if projection:
-        settings["synchronous_commit"] = "off"
+        settings |= {"synchronous_commit": "off", **KEEPALIVES}
     connection = await asyncpg.connect(dsn, timeout=timeout_s, server_settings=settings)
     # Cut, not cancelled: cancelling would wait for an answer of the server that is silent.
     watch = asyncio.get_running_loop().call_later(timeout_s, connection.terminate)

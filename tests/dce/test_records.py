@@ -46,7 +46,7 @@ async def put_facts(dsn: str, facts: list[Fact], encode: Any) -> None:
     """Copy facts as the record process does."""
     session = await open_session(dsn, name="test")
     try:
-        copier = await open_copier(session, 0)
+        copier = await open_copier(session, 0, "test", lock_wait_s=0)
         await copier.copy([
             Entry(copier.cursor + n, 1, FACT_TYPES[type(fact)], encode(fact), 0, 0)
             for n, fact in enumerate(facts, 1)

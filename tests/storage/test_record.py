@@ -228,6 +228,47 @@ async def test_a_database_ahead_of_the_journal_is_refused(
         await running.task
 
 
+async def test_a_second_record_process_ends_and_says_whose_place_it_wanted(
+    opened: Opened, database_dsn: str
+) -> None:
+    seq = append_call(opened.journal, 1)
+    first = Running(opened.journal.directory, database_dsn)
+    await first.reached(seq)
+    second = Running(opened.journal.directory, database_dsn, lock_wait_s=0.05)
+    async with asyncio.timeout(10):
+        with pytest.raises(StorageFailed, match=r"another record process .*dce-record-0 .* pid"):
+            await second.task
+    assert not first.task.done()
+    await first.stopped()
+
+
+async def test_a_place_that_becomes_free_is_taken(opened: Opened, database_dsn: str) -> None:
+    seq = append_call(opened.journal, 1)
+    first = Running(opened.journal.directory, database_dsn)
+    await first.reached(seq)
+    second = Running(opened.journal.directory, database_dsn, lock_wait_s=60)
+    await first.stopped()
+    await second.reached(seq)
+    await second.stopped()
+
+
+async def test_a_hung_postgresql_does_not_hold_up_the_end(
+    opened: Opened, server: EmbeddedPostgres
+) -> None:
+    await migrated(server)
+    running = Running(opened.journal.directory, server.dsn, stop_s=0.2)
+    await running.reached(append_call(opened.journal, 1))
+    for pid in family(server):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        await opened.durable(append_call(opened.journal, 2))
+        async with asyncio.timeout(10):
+            await running.stopped()
+    finally:
+        for pid in family(server):
+            os.kill(pid, signal.SIGCONT)
+
+
 async def test_postgresql_stopped_and_started_under_load(
     opened: Opened, server: EmbeddedPostgres
 ) -> None:
