@@ -11,6 +11,12 @@ import signal
 READY_FD = "DCE_CHILD_READY_FD"
 PARENT = "DCE_CHILD_PARENT"
 READY_LINE = b"ready\n"
+EXIT_JOURNAL = 3
+EXIT_RECORD = 4
+EXIT_REASONS = {  # statuses that `dce run` passes on
+    EXIT_JOURNAL: "its journal failed; what was acknowledged is safe",
+    EXIT_RECORD: "the record cannot go on, its log says why",
+}
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 

@@ -145,6 +145,9 @@ def _add_admin(commands: "argparse._SubParsersAction[ArgumentParser]",
     create = ways.add_parser("create", parents=[common], help="make a token and print it once")
     create.add_argument("name", metavar="NAME", help="who will use it")
     create.set_defaults(command=_admin_create)
+    revoke = ways.add_parser("revoke", parents=[common], help="end a token, at once")
+    revoke.add_argument("name", metavar="NAME", help="whose")
+    revoke.set_defaults(command=_admin_revoke)
 
 
 def _count(text: str) -> int:
@@ -200,6 +203,13 @@ def _admin_create(args: Namespace) -> int:
     from dce.cli_database import create_token
 
     return create_token(config, args.name)
+
+
+def _admin_revoke(args: Namespace) -> int:
+    config = config_of(args)
+    from dce.cli_database import revoke_token
+
+    return revoke_token(config, args.name)
 
 
 def _worker(args: Namespace) -> int:

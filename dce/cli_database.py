@@ -1,4 +1,4 @@
-"""Commands that need PostgreSQL: migrate, call show, plan apply, admin create.
+"""Commands that need PostgreSQL: migrate, call show, plan apply, admin create, admin revoke.
 
 While `dce run` holds the data they use its server; otherwise an embedded one is started for the
 time of the command.
@@ -25,6 +25,7 @@ from dce.link import LinkClient
 from dce.plan_store import PlanStore
 from dce.records import RecordedCalls
 from dce.token_store import create_token as create
+from dce.token_store import revoke_token as revoke
 from storage import migrate as migrations
 from vocabulary import limits
 from vocabulary.errors import CommandRefused, ConfigError
@@ -46,6 +47,17 @@ def create_token(config: Config, name: str) -> int:
         token = await create(database, config.tokens_file, name)
         print(token)
         print(f"Token of {name}. It is shown this once; keep it.", file=sys.stderr)
+        return 0
+
+    return _with_database(config, work)
+
+
+def revoke_token(config: Config, name: str) -> int:
+    """`dce admin revoke NAME`: its token is refused from now on."""
+
+    async def work(database: Database) -> int:
+        await revoke(database, config.tokens_file, name)
+        print(f"Token of {name} is revoked.", file=sys.stderr)
         return 0
 
     return _with_database(config, work)

@@ -11,7 +11,7 @@ import signal
 import asyncpg
 
 from dce.checkpointer import Checkpointer
-from dce.child import announce_ready
+from dce.child import EXIT_RECORD, announce_ready
 from dce.config import Config
 from dce.database import CONNECT_S, database_dsn
 from dce.link import Handler, LinkServer
@@ -29,7 +29,6 @@ from vocabulary.commands import (
 from vocabulary.errors import CommandRefused, ConfigError, ExchangeError
 
 MIGRATE_AGAIN_S = 2.0
-EXIT_RECORD = 4  # the journal is damaged, or the database does not belong to it
 
 GAUGES = {
     "cursor_seq": ("dce_record_cursor", "Journal sequence up to which PostgreSQL has everything"),
@@ -50,7 +49,8 @@ log = logging.getLogger("dce.record")
 
 
 async def run(config: Config) -> int:
-    """Run the worker to its end; its exit code: 0, or EXIT_RECORD where more tries cannot help."""
+    """Run the worker to its end; its exit code: 0, or EXIT_RECORD where more tries cannot help:
+    a damaged journal, a database that does not belong to it, a second record process."""
     dsn = database_dsn(config)
     record = Record(config.journal_dir, 0, dsn)
     stopping = asyncio.Event()
@@ -62,10 +62,13 @@ async def run(config: Config) -> int:
     told = asyncio.create_task(_stop_when_told(record, stopping))
     checkpointer = Checkpointer(config, asyncio.get_running_loop())
     following = asyncio.create_task(checkpointer.run())
-    following.add_done_callback(lambda task: _checkpoints_ended(task, stopping))
+    following.add_done_callback(lambda _: stopping.set())
     try:
         if await migrated(dsn, stopping):
             await record.run()
+        if following.done():  # it never ends but by an error
+            log.error("checkpoints cannot go on: %s", following.exception())
+            return EXIT_RECORD
     except (ExchangeError, OSError) as error:
         log.error("the record cannot go on: %s", error)
         return EXIT_RECORD
@@ -75,13 +78,6 @@ async def run(config: Config) -> int:
         checkpointer.close()
         await server.stop()
     return 0
-
-
-def _checkpoints_ended(task: asyncio.Task[None], stopping: asyncio.Event) -> None:
-    """A journal that cannot be replayed ends the process: the next start would refuse it too."""
-    if not task.cancelled() and task.exception() is not None:
-        log.error("checkpoints cannot go on: %s", task.exception())
-        stopping.set()
 
 
 def handler(record: Record) -> Handler:

@@ -30,9 +30,19 @@ DESK_COUNTERS = {
     "payout_micros": "Owed to publishers, in micro-units.",
 }
 SIP_GAUGE_HELP = "Live objects of the SIP endpoint: 0 once all calls ended and 64·T1 passed."
-SIP_GAUGES = frozenset(
-    ("server_transactions", "client_transactions", "legs", "dialogs", "timers", "timer_late_ns_max")
-)
+SIP_GAUGES = {
+    **dict.fromkeys(
+        ("server_transactions", "client_transactions", "legs", "dialogs", "timers"),
+        SIP_GAUGE_HELP,
+    ),
+    "timer_late_ns_max": "Latest that a SIP timer ever fired since the start, in ns.",
+}
+SOCKET_GAUGES = {
+    "stream_connections": "Open TCP connections.",
+    "flows_cached": "Peers of UDP whose flow is kept at hand.",
+    "receive_buffer_bytes": "Smallest receive buffer of a UDP socket.",
+    "receive_buffer_asked_bytes": "Receive buffer that was asked for.",
+}
 
 
 def statistics(core: SignalCore) -> Statistics:
@@ -83,13 +93,16 @@ def _sip_metrics(core: SignalCore) -> list[Metric]:
     rows: list[Metric] = []
     for name, value in core.endpoint.statistics().items():
         if name in SIP_GAUGES:
-            rows.append(Metric(f"dce_sip_{name}", "gauge", SIP_GAUGE_HELP, (), value))
+            rows.append(Metric(f"dce_sip_{name}", "gauge", SIP_GAUGES[name], (), value))
         else:
             rows.append(Metric("dce_sip_events_total", "counter",
                                "Counters of the SIP endpoint.", (("event", name),), value))
     for name, value in core.sockets.statistics().items():
-        rows.append(Metric("dce_sip_socket_events_total", "counter",
-                           "Counters of the SIP sockets.", (("event", name),), value))
+        if name in SOCKET_GAUGES:
+            rows.append(Metric(f"dce_sip_{name}", "gauge", SOCKET_GAUGES[name], (), value))
+        else:
+            rows.append(Metric("dce_sip_socket_events_total", "counter",
+                               "Counters of the SIP sockets.", (("event", name),), value))
     return rows
 
 
@@ -105,6 +118,8 @@ def _journal_metrics(core: SignalCore) -> list[Metric]:
                found.durable_seq),
         Metric("dce_journal_failed", "gauge", "1 once the journal has failed.", (),
                1 if core.journal.failed else 0),
+        Metric("dce_journal_spare_failed", "gauge",
+               "1 while the next segment cannot be prepared.", (), 1 if found.spare_failed else 0),
         Metric("dce_pump_turns_total", "counter", "Turns of the pump.", (), core.pump.turns),
         Metric("dce_pump_overruns_total", "counter", "Turns cut short.", (), core.pump.overruns),
     ]

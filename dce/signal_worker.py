@@ -2,7 +2,8 @@
 
 ```
 recover ─► journal ─► desk ─► plan of the last start ─► sockets ─► link ─► ready
-SIGTERM ─► close admission (Drain does it earlier) ─► close sockets, journal ─► exit 0
+SIGTERM ─► close admission (Drain does it earlier) ─► end live calls ─► close sockets, journal ─► 0
+journal failed ─► new calls 503 ─► no live call, or signal.drain_s ─► the same way ─► EXIT_JOURNAL
 ```
 It needs no database and no network service, neither to start nor to take calls.
 """
@@ -11,19 +12,24 @@ import asyncio
 import gc
 import logging
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 
-from dce.child import announce_ready
+from dce.child import EXIT_JOURNAL, announce_ready
 from dce.config import Config
 from dce.link import LinkServer
 from dce.signal_link import SignalLink
 from dce.wiring import SignalCore, wire
-from exchange.signals import Beat, ClockChanged, StopAdmission
+from exchange.signals import Beat, ClockChanged, EndCalls, StopAdmission
+from vocabulary.errors import CommandRefused
 from vocabulary.limits import NS_PER_S, heartbeat_ns
 
 log = logging.getLogger("dce.signal")
 
-EXIT_JOURNAL = 3  # the journal failed; what was acknowledged is safe, nothing more can be
+POLL_S = 0.1
+CALLS_PER_SLICE = 500
+GOODBYE_S = 2.0  # for the answers to our last BYEs; a peer that is away is not waited for
 
 
 async def run(config: Config) -> int:
@@ -35,13 +41,14 @@ async def run(config: Config) -> int:
         loop.add_signal_handler(number, ended.set)
     server = LinkServer(config.signal_socket, SignalLink(core).handle)
     await server.start()
-    beating = loop.create_task(_beat(core))
+    aside = [loop.create_task(_beat(core)), loop.create_task(_end_after_failure(core, ended))]
     _tune_collector()
     announce_ready()
     log.info("taking calls on %s", ", ".join(f"{t} {h}:{p}" for t, h, p in core.bound()))
     await ended.wait()
-    core.pump.perform(StopAdmission())
-    beating.cancel()
+    for task in aside:
+        task.cancel()
+    await end_calls(core)
     await server.stop()
     core.close()
     return EXIT_JOURNAL if core.journal.failed else 0
@@ -54,13 +61,52 @@ def _tune_collector() -> None:
     gc.set_threshold(50_000, 50, 100)
 
 
+async def end_calls(core: SignalCore) -> None:
+    """BYE or refusal on both legs of every live call, their records on disk, and a short wait
+    for the peers' answers."""
+    pump = core.pump
+    pump.perform(StopAdmission())
+    if core.desk.calls:
+        log.warning("%d calls still live are ended", len(core.desk.calls))
+    while pump.perform(EndCalls(CALLS_PER_SLICE)):
+        await asyncio.sleep(0)
+        if not core.journal.failed:
+            with suppress(CommandRefused):
+                await core.durable.wait(core.desk.seq)
+    deadline_s = time.monotonic() + GOODBYE_S
+    while core.endpoint.statistics()["dialogs"] and time.monotonic() < deadline_s:
+        await asyncio.sleep(POLL_S)
+
+
+async def _end_after_failure(core: SignalCore, ended: asyncio.Event) -> None:
+    """A journal that failed stays so: end once nobody talks any more, at last at the drain bound.
+
+    Whoever starts us again finds a disk that takes writes, or says at once that it does not.
+    """
+    while not core.journal.failed:
+        await asyncio.sleep(POLL_S)
+    deadline_s = time.monotonic() + core.config.signal.drain_s
+    while core.desk.calls and time.monotonic() < deadline_s:
+        await asyncio.sleep(POLL_S)
+    ended.set()
+
+
 async def _beat(core: SignalCore) -> None:
-    """Once a second: clock check, heartbeat; the resolver's changes come by themselves."""
+    """Once a second: clock check, heartbeat, a word about a disk that fills up."""
+    warned = ""
     while True:
         await asyncio.sleep(heartbeat_ns / NS_PER_S)
         if core.clock.changed():
             core.pump.tell(ClockChanged(core.clock.offset_ns))
         core.pump.tell(Beat())
+        warned = warn_of_spare(core.journal.statistics().spare_failed, warned)
+
+
+def warn_of_spare(failed: str, warned: str) -> str:
+    """One log line for each reason why the next segment cannot be prepared; the last reason."""
+    if failed and failed != warned:
+        log.warning("the journal's next segment cannot be prepared, calls go on: %s", failed)
+    return failed
 
 
 def state_folders(config: Config) -> tuple[Path, ...]:

@@ -4,7 +4,8 @@
 PostgreSQL (ours, if no database.url) → migrations → signal → record → api
 SIGTERM │ SIGINT → Drain over the link, live calls end (≤ signal.drain_s) → signal, record, api,
                    PostgreSQL are told to end, each waited for
-a child that ends by itself → the others are ended the same way without the wait, exit code 1
+a child that ends by itself → the others are ended the same way without the wait; exit code: the
+                              child's where it is one of child.EXIT_REASONS, else 1
 ```
 A database that cannot be had does not stop calls: signal starts without it, record waits for it.
 """
@@ -17,7 +18,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from dce.child import PARENT, READY_FD, READY_LINE
+from dce.child import EXIT_REASONS, PARENT, READY_FD, READY_LINE
 from vocabulary.errors import ExchangeError
 
 START_S = 120.0  # replaying a long journal is the longest part
@@ -27,8 +28,15 @@ LAST_WORDS_S = 1.0  # a child that closed its pipe is about to end with a status
 log = logging.getLogger("dce.supervisor")
 
 
+FAILED = 1
+
+
 class ChildDied(ExchangeError):
-    """A child ended by itself, or did not become ready in time."""
+    """A child ended by itself, or did not become ready in time. status: for our own end."""
+
+    def __init__(self, text: str, status: int = FAILED) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class Child:
@@ -39,11 +47,26 @@ class Child:
         self._command = command
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
+        self._killed = False
 
     @property
     def pid(self) -> int:
         """Process id; 0 before the start."""
         return self._process.pid if self._process is not None else 0
+
+    @property
+    def status(self) -> int:
+        """What our own end says of this child's: 0 while it runs or if all was well."""
+        found = self._process.returncode if self._process is not None else None
+        if not found:
+            return 0
+        return found if found in EXIT_REASONS else FAILED
+
+    @property
+    def ended_badly(self) -> bool:
+        """After stop: whether it had to be killed or ended with a status of its own."""
+        found = self._process.returncode if self._process is not None else None
+        return self._killed or (found or 0) > 0
 
     async def start(self, ready_s: float = START_S) -> None:
         """Start and wait for the ready line. Raises ChildDied if it ends or dawdles instead."""
@@ -63,7 +86,7 @@ class Child:
         if line != READY_LINE:
             await self._ended_within(LAST_WORDS_S)
             await self.stop()
-            raise ChildDied(f"{self.describe()} before it was ready")
+            raise ChildDied(self.describe(" before it was ready"), self.status or FAILED)
 
     async def _first_line(self, pipe: object, ready_s: float) -> bytes:
         """The ready line, or b"" at the end of the pipe: the child ended or closed it."""
@@ -91,6 +114,7 @@ class Child:
         self._send(signal.SIGTERM)
         if not await self._ended_within(stop_s):
             log.error("%s did not end within %s s: killed", self.name, stop_s)
+            self._killed = True
             self._send(signal.SIGKILL)
             await self._process.wait()
 
@@ -108,14 +132,16 @@ class Child:
             return False
         return True
 
-    def describe(self) -> str:
-        """ "signal (pid 12) ended by SIGKILL" and the like."""
+    def describe(self, when: str = "") -> str:
+        """ "signal (pid 12) ended by SIGKILL" and the like; when: put behind "ended"."""
+        name = f"{self.name} (pid {self.pid})"
         status = self._process.returncode if self._process is not None else None
         if status is None:
-            return f"{self.name} (pid {self.pid}) runs"
+            return f"{name} runs"
         if status < 0:
-            return f"{self.name} (pid {self.pid}) ended by {signal.Signals(-status).name}"
-        return f"{self.name} (pid {self.pid}) ended with status {status}"
+            return f"{name} ended{when} by {signal.Signals(-status).name}"
+        reason = f": {EXIT_REASONS[status]}" if status in EXIT_REASONS else ""
+        return f"{name} ended{when} with status {status}{reason}"
 
 
 Drain = Callable[[], Awaitable[None]]
@@ -144,18 +170,25 @@ class Supervisor:
         self._told.set()
 
     async def run(self) -> int:
-        """Start, watch and end the children. 0 after a signal, 1 if a child died (and said so)."""
+        """Start, watch and end the children. 0 if all ended well after a signal.
+
+        Else the status of the child that did not, which is named on stderr.
+        """
         try:
-            if not await self._start_all():
-                return 0
-            await self._until_told()
-            await self._drained()
-            return 0
+            if await self._start_all():
+                await self._until_told()
+                await self._drained()
         except ChildDied as error:
-            print(f"dce: {error}", file=sys.stderr, flush=True)
-            return 1
-        finally:
             await self._stop_all()
+            return _complain(error)
+        except BaseException:
+            await self._stop_all()
+            raise
+        await self._stop_all()
+        for child in self._children:
+            if child.ended_badly:
+                return _complain(ChildDied(child.describe(), child.status))
+        return 0
 
     async def _start_all(self) -> bool:
         """Whether all are ready; False if the end was asked for meanwhile."""
@@ -190,7 +223,8 @@ class Supervisor:
                 await asyncio.gather(task, return_exceptions=True)
         for ended in self._watching:
             if ended in done:
-                raise ChildDied(self._watching[ended].describe())
+                child = self._watching[ended]
+                raise ChildDied(child.describe(), child.status or FAILED)
         if task in done:
             task.result()
             return True
@@ -200,3 +234,8 @@ class Supervisor:
         for child in self._children:
             await child.stop(self._stop_s)
         await asyncio.gather(*self._watching, return_exceptions=True)
+
+
+def _complain(error: ChildDied) -> int:
+    print(f"dce: {error}", file=sys.stderr, flush=True)
+    return error.status

@@ -10,6 +10,7 @@ from vocabulary import limits
 from vocabulary.errors import CommandRefused
 
 INSERT_TOKEN = "INSERT INTO api_tokens (digest, name) VALUES ($1, $2)"
+DELETE_TOKEN = "DELETE FROM api_tokens WHERE name = $1"
 SELECT_TOKENS = "SELECT digest, name FROM api_tokens ORDER BY created_at"
 
 
@@ -30,6 +31,15 @@ async def create_token(database: Database, cache: Path, name: str) -> str:
             raise CommandRefused("name_taken", f"there is a token named {name} already") from None
     await refresh_cache(database, cache)
     return token
+
+
+async def revoke_token(database: Database, cache: Path, name: str) -> None:
+    """End the token of a name, at once. Raises CommandRefused if there is none."""
+    async with database.connection() as connection:
+        done = await connection.execute(DELETE_TOKEN, name)
+    await refresh_cache(database, cache)
+    if done != "DELETE 1":
+        raise CommandRefused("name_unknown", f"there is no token named {name!r}")
 
 
 async def refresh_cache(database: Database, cache: Path) -> int:

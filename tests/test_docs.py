@@ -13,7 +13,7 @@ import pytest
 
 from dce.config import settings
 from dce.record_worker import COUNTERS, GAUGES
-from dce.signal_metrics import DESK_COUNTERS, DESK_GAUGES, SIP_GAUGES
+from dce.signal_metrics import DESK_COUNTERS, DESK_GAUGES, SIP_GAUGES, SOCKET_GAUGES
 
 ROOT = Path(__file__).parents[1]
 SKIPPED = {".venv", "build", ".git", "node_modules"}
@@ -103,7 +103,7 @@ def metrics_in_code() -> set[str]:
     """Names as /metrics shows them; a prometheus-client Counter adds its own _total."""
     found = {f"dce_{name}_total" for name in DESK_COUNTERS}
     found |= {f"dce_{name}" for name in DESK_GAUGES}
-    found |= {f"dce_sip_{name}" for name in SIP_GAUGES}
+    found |= {f"dce_sip_{name}" for name in (*SIP_GAUGES, *SOCKET_GAUGES)}
     found |= {name for table in (GAUGES, COUNTERS) for name, _ in table.values()}
     for folder in ("api", "dce", "storage", "sip/edge"):
         for path in sorted((ROOT / folder).glob("*.py")):

@@ -113,3 +113,8 @@ async def test_answers_name_no_version_and_are_not_guessed(bench: Bench) -> None
         reply = await bench.client.get(path)
         assert reply.headers["Server"] == "dce"
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_no_counter_has_a_series_of_its_start(bench: Bench) -> None:
+    await bench.client.get("/api/v1/accounts")
+    assert [name for name in await samples(bench) if "_created" in name] == []

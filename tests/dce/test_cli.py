@@ -10,7 +10,8 @@ from dce.__main__ import main
 
 @pytest.mark.parametrize("argv", [
     [], ["nonsense"], ["run", "--nonsense"], ["call"], ["call", "show"], ["plan", "apply"],
-    ["admin", "create"], ["migrate"], ["migrate", "sideways"], ["migrate", "down"],
+    ["admin", "create"], ["admin", "revoke"], ["migrate"], ["migrate", "sideways"],
+    ["migrate", "down"],
     ["migrate", "down", "--steps", "0"], ["migrate", "down", "--steps", "many"],
     ["worker", "kitchen"], ["run", "extra"], ["demo", "--exit=1"],
 ])

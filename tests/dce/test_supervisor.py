@@ -27,6 +27,14 @@ ended.wait()
 note("down")
 """
 DIES_EARLY = "import sys; sys.exit(3)"
+ENDS_WITH_3 = """
+import signal, sys
+from dce.child import announce_ready
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+announce_ready()
+while True:
+    signal.pause()
+"""
 CLOSES_PIPE = """
 import os, signal, sys
 os.close(int(os.environ["DCE_CHILD_READY_FD"]))
@@ -99,11 +107,37 @@ async def test_a_child_that_ends_before_it_is_ready(
 ) -> None:
     log = tmp_path / "log"
     children = [child("first", READY, log), child("second", DIES_EARLY, log)]
-    assert await Supervisor(children, no_drain).run() == 1
+    assert await Supervisor(children, no_drain).run() == 3
     pid = children[1].pid
     said = capsys.readouterr().err
-    assert said == f"dce: second (pid {pid}) ended with status 3 before it was ready\n"
+    assert said == (
+        f"dce: second (pid {pid}) ended before it was ready with status 3: its journal failed;"
+        " what was acknowledged is safe\n"
+    )
     assert lines(log) == ["first up", "first down"]
+
+
+async def test_a_status_of_its_own_at_the_end_is_passed_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    children = [child("first", ENDS_WITH_3, tmp_path), child("second", READY, tmp_path / "log")]
+    supervisor = Supervisor(children, no_drain)
+    running = await until_ready(children, supervisor)
+    supervisor.tell()
+    assert await running == 3
+    said = capsys.readouterr().err
+    assert said.startswith(f"dce: first (pid {children[0].pid}) ended with status 3: its journal")
+
+
+async def test_a_child_that_had_to_be_killed_is_no_good_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    children = [child("deaf", DEAF, tmp_path / "log")]
+    supervisor = Supervisor(children, no_drain, stop_s=0.2)
+    running = await until_ready(children, supervisor)
+    supervisor.tell()
+    assert await running == 1
+    assert "ended by SIGKILL" in capsys.readouterr().err
 
 
 async def test_a_child_that_is_never_ready_is_given_up(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dce.database import Database
-from dce.token_store import create_token, refresh_cache
+from dce.token_store import create_token, revoke_token
 from dce.tokens import TokenCache, make_token, write_cache
 from storage.session import open_session
 from vocabulary.errors import CommandRefused
@@ -49,18 +49,17 @@ async def test_names_are_unique_and_printable(database: Database, tmp_path: Path
 
 
 async def test_a_revoked_token_is_gone_with_the_next_look(
-    database: Database, database_dsn: str, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
     path = tmp_path / "tokens.json"
-    token = await create_token(database, path, "alice")
+    token, other = [await create_token(database, path, name) for name in ("alice", "bob")]
     cache = TokenCache(path)
-    digest = sha256(token.encode()).digest()
+    digest, kept = [sha256(text.encode()).digest() for text in (token, other)]
     assert cache.find(digest) == "alice"
-    session = await open_session(database_dsn, name="test")
-    await session.execute("DELETE FROM api_tokens WHERE name = 'alice'")
-    await session.close()
-    assert await refresh_cache(database, path) == 0
-    assert cache.find(digest) is None
+    await revoke_token(database, path, "alice")
+    assert (cache.find(digest), cache.find(kept)) == (None, "bob")
+    with pytest.raises(CommandRefused, match="no token named 'alice'"):
+        await revoke_token(database, path, "alice")
 
 
 async def test_without_postgresql_there_is_no_new_token_but_old_ones_work(tmp_path: Path) -> None:
