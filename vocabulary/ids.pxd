@@ -6,9 +6,9 @@ cdef class IdSource:
     cdef object _state
 
     @cython.locals(tail=bytes)
-    cpdef bytes uuid7(self, long long wall_ns)
+    cpdef bytes uuid7(self, object wall_ns)
     @cython.locals(tail=bytes)
-    cpdef tuple uuid7_pair(self, long long wall_ns)
+    cpdef tuple uuid7_pair(self, object wall_ns)
 
 
-cdef bytes _uuid7(long long wall_ns, bytes tail)
+cdef bytes _uuid7(object wall_ns, bytes tail)
