@@ -29,10 +29,17 @@ cpdef void relay_answered(
 cpdef void relay_unanswered(
     Core core, ClientTransaction transaction, object by, long long now_ns
 )
-@cython.locals(pending=Pending, peer=Leg, is_peer_busy=bint)
+@cython.locals(pending=Pending, peer=Leg, is_early=bint, is_peer_busy=bint)
 cpdef void reinvited(
     Core core, Leg leg, Dialog dialog, Message message, bytes key, object flow, long long now_ns
 )
+@cython.locals(caller=Leg)
+cpdef bint awaits_caller(Core core, Leg leg)
+cpdef bint is_occupied(Leg leg)
+@cython.locals(pending=Pending, peer=Leg, message=Message)
+cpdef void resume(Core core, Leg leg, long long now_ns)
+@cython.locals(pending=Pending)
+cpdef void drop_held(Core core, Leg leg, int status, long long now_ns)
 @cython.locals(pending=Pending)
 cpdef bint is_being_answered(Leg leg)
 @cython.locals(transaction=ClientTransaction)
@@ -54,6 +61,7 @@ cpdef void refresh_unanswered(Core core, Leg leg, object by, long long now_ns)
 @cython.locals(peer=Leg)
 cpdef void cancel_refresh(Core core, Leg leg, long long now_ns)
 @cython.locals(peer=Leg)
-cpdef void acknowledged(Core core, Leg leg, Message message)
+cpdef void acknowledged(Core core, Leg leg, Message message, long long now_ns)
 cpdef void acknowledge(Core core, Leg leg, object command)
-cpdef void join(Core core, Leg a, Leg b)
+@cython.locals(leg=Leg)
+cpdef void join(Core core, Leg a, Leg b, long long now_ns)

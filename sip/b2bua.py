@@ -4,8 +4,10 @@
     A ◄──── 200 ────── leg a ◄═════ 200 ═════ leg b ◄── B        each with its own transaction
     A ───── ACK ─────► leg a ══════ ACK ════► leg b ──► B        on each leg
 
-The ACK to B leaves at once if our re-INVITE had the offer, else with A's answer. A leg without
-peer answers for itself: re-INVITE with the session description it sent last, INFO and OPTIONS
+The ACK to B leaves at once if our re-INVITE had the offer, else with A's answer. A buyer that
+changes its session before the caller's ACK gets 100, and its re-INVITE is held until that ACK, so
+that nothing of it is lost. A leg without peer, and without a caller that it was dialled for,
+answers for itself: re-INVITE with the session description it sent last, INFO and OPTIONS
 with 200, so that one-legged calls and built-in phones never hang (sip.md §1.9-8).
 """
 
@@ -22,7 +24,7 @@ from sip.grammar import (
     M_INVITE,
     M_OPTIONS,
 )
-from sip.leg import ENDING, ESTABLISHED, OFFERED, Leg
+from sip.leg import ANSWERED, ENDING, ESTABLISHED, LEG_HELD, OFFERED, Leg
 from sip.message import Message
 from sip.refuse import (
     ACCEPT_LINE,
@@ -36,10 +38,11 @@ from sip.signals import Acknowledge, By, Flow, Renegotiate, Renegotiated
 from sip.transaction import PROCEEDING
 from sip.uac import body_type, reason_of
 from vocabulary.errors import LocalProtocolError
+from vocabulary.limits import dialog_requests_max, retry_after_s
 
 GONE = (408, 481)  # answers that end the dialog (RFC 3261 §12.2.1.2)
 UNRELAYED = (401, 407)  # challenges that the other side could not answer
-BUSY_RETRY_LINE = b"Retry-After: 5\r\n"  # 0 to 10 s (§14.2)
+BUSY_RETRY_LINE = b"Retry-After: %d\r\n" % retry_after_s  # 0 to 10 s (§14.2)
 
 
 def requested(
@@ -62,10 +65,13 @@ def requested(
     if method == M_INVITE:
         reinvited(core, leg, dialog, message, key, flow, now_ns)
         return
-    dialog.remote_cseq = message.cseq
     if method == M_BYE:
+        dialog.remote_cseq = message.cseq
         said_bye(core, leg, message, key, flow, now_ns)
+    elif leg.asking >= dialog_requests_max:
+        refuse(core, message, flow, 500, BUSY_RETRY_LINE)
     else:
+        dialog.remote_cseq = message.cseq
         asked(core, leg, message, key, flow, now_ns)
 
 
@@ -84,6 +90,8 @@ def said_bye(
 def asked(core: Core, leg: Leg, message: Message, key: bytes, flow: Flow, now_ns: int) -> None:
     """INFO or OPTIONS: passed to the peer, or answered 200 where there is none to ask."""
     pending = core.pending(message, key, flow, False)
+    pending.transaction.leg = leg
+    leg.asking = leg.asking + 1
     peer = leg.peer
     if peer is None or peer.state != ESTABLISHED or leg.state != ESTABLISHED:
         extra = ALLOW_LINE + ACCEPT_LINE if message.method == M_OPTIONS else b""
@@ -135,7 +143,7 @@ def relay_unanswered(core: Core, transaction: ClientTransaction, by: By, now_ns:
 def reinvited(
     core: Core, leg: Leg, dialog: Dialog, message: Message, key: bytes, flow: Flow, now_ns: int
 ) -> None:
-    """re-INVITE: refused while another is under way, else passed on or answered here."""
+    """re-INVITE: refused while another is under way, else passed on, held or answered here."""
     if leg.state == ENDING:
         refuse(core, message, flow, 481, b"")
         return
@@ -143,25 +151,64 @@ def reinvited(
         refuse(core, message, flow, 500, BUSY_RETRY_LINE)  # overlap (§14.2)
         return
     peer = leg.peer
-    is_peer_busy = peer is not None and (
-        peer.is_renegotiating() or peer.state != ESTABLISHED
-    )
-    if leg.is_renegotiating() or leg.state != ESTABLISHED or is_peer_busy:
+    is_early = awaits_caller(core, leg)
+    is_peer_busy = not is_early and peer is not None and is_occupied(peer)
+    if is_occupied(leg) or is_peer_busy:
         refuse(core, message, flow, 491, b"")  # glare (§14.2), or an ACK is still on its way
         return
     if content_fault(core, message, flow):
         return
     dialog.remote_cseq = message.cseq
-    leg.flow = flow
+    core.place(leg, flow)
     pending = core.pending(message, key, flow, True)
     pending.transaction.leg = leg
     leg.invitation = pending
-    if peer is None:
+    if peer is None and not is_early:
         dialog.retarget(message.contact_uri())
         uas.accept(core, leg, pending, 200, b"", leg.body, leg.content_type, now_ns)
         return
     core.respond(pending, 100, b"", b"", b"", b"", now_ns)
+    if peer is None or is_early:
+        leg.held = True
+        core.lanes.arm(now_ns, core.timing.patience_ns, leg, LEG_HELD)
+        return
     invite_again(core, peer, message.body, body_type(message), now_ns)
+
+
+def awaits_caller(core: Core, leg: Leg) -> bool:
+    """Whether the caller that a leg is joined to, or was dialled for, has still to ACK our 2xx."""
+    caller = leg.peer if leg.peer is not None else core.legs.get(leg.parent)
+    return caller is not None and (caller.state == OFFERED or caller.state == ANSWERED)
+
+
+def is_occupied(leg: Leg) -> bool:
+    """Whether a re-INVITE must not go over a leg now."""
+    return leg.state != ESTABLISHED or leg.is_renegotiating()
+
+
+def resume(core: Core, leg: Leg, now_ns: int) -> None:
+    """The caller is joined and confirmed: the re-INVITE that was held goes to it."""
+    pending = leg.invitation
+    peer = leg.peer
+    assert pending is not None
+    assert peer is not None
+    if is_occupied(peer):
+        drop_held(core, leg, 491, now_ns)
+        return
+    leg.held = False
+    core.lanes.cancel(leg)
+    message = pending.message
+    invite_again(core, peer, message.body, body_type(message), now_ns)
+
+
+def drop_held(core: Core, leg: Leg, status: int, now_ns: int) -> None:
+    """Refuse a re-INVITE that was held: 487 canceled, 491 its caller is not confirmed."""
+    pending = leg.invitation
+    assert pending is not None
+    leg.held = False
+    leg.invitation = None
+    core.lanes.cancel(leg)
+    core.respond(pending, status, b"", b"", b"", b"", now_ns)
 
 
 def is_being_answered(leg: Leg) -> bool:
@@ -284,17 +331,25 @@ def refresh_unanswered(core: Core, leg: Leg, by: By, now_ns: int) -> None:
 
 def cancel_refresh(core: Core, leg: Leg, now_ns: int) -> None:
     """The remote canceled its re-INVITE: so do we on the other leg; its final answer decides."""
+    if leg.held:
+        drop_held(core, leg, 487, now_ns)
+        return
     peer = leg.peer
     if peer is None or peer.invite is None or peer.canceled:
         return
     ending.give_up(core, peer, b"", now_ns)
 
 
-def acknowledged(core: Core, leg: Leg, message: Message) -> None:
-    """The ACK of a caller came in: the one held on the joined leg leaves with its answer."""
+def acknowledged(core: Core, leg: Leg, message: Message, now_ns: int) -> None:
+    """The ACK of a caller came in: the one held on the joined leg leaves with its answer, and
+    so does the re-INVITE that its remote has sent too early."""
     peer = leg.peer
-    if peer is not None and peer.ack_held and peer.invite is not None:
+    if peer is None:
+        return
+    if peer.ack_held and peer.invite is not None:
         requests.acknowledge(core, peer, peer.invite, message.body, body_type(message))
+    if peer.held:
+        resume(core, peer, now_ns)
 
 
 def acknowledge(core: Core, leg: Leg, command: Acknowledge) -> None:
@@ -306,7 +361,7 @@ def acknowledge(core: Core, leg: Leg, command: Acknowledge) -> None:
     requests.acknowledge(core, leg, leg.invite, command.body, checked(command.content_type))
 
 
-def join(core: Core, a: Leg, b: Leg) -> None:
+def join(core: Core, a: Leg, b: Leg, now_ns: int) -> None:
     """Join two legs. Raises LocalProtocolError if either has a peer or is over."""
     if a is b or a.peer is not None or b.peer is not None:
         raise LocalProtocolError("Join: a leg is joined already")
@@ -316,3 +371,5 @@ def join(core: Core, a: Leg, b: Leg) -> None:
     b.peer = a
     for leg in (a, b):
         leg.body = b""  # only a leg without peer answers for itself
+        if leg.held and not awaits_caller(core, leg):
+            resume(core, leg, now_ns)

@@ -3,8 +3,9 @@ from sip cimport grammar, headers
 from sip.message cimport Message
 
 cdef int LWS, DIGIT, TOKEN
-cdef int VIA, FROM, TO, CALL_ID, CSEQ, CONTACT, MAX_FORWARDS, CONTENT_TYPE, CONTENT_LENGTH
-cdef int REGISTER, VIA_MAX, URI_MAX, BRANCH_MAX, CALL_ID_MAX, TAG_MAX, LENGTH_MAX, HEADERS_MAX
+cdef int VIA, FROM, TO, CALL_ID, CSEQ, CONTACT, RECORD_ROUTE, MAX_FORWARDS, CONTENT_TYPE
+cdef int CONTENT_LENGTH, REGISTER
+cdef int VIA_MAX, ROUTE_MAX, URI_MAX, BRANCH_MAX, CALL_ID_MAX, TAG_MAX, LENGTH_MAX, HEADERS_MAX
 cdef long long CSEQ_MAX
 cdef unsigned long long MANDATORY, ONE
 cdef bytes BRANCH, RPORT, RECEIVED
@@ -12,7 +13,7 @@ cdef bytes BRANCH, RPORT, RECEIVED
 cdef int KEEP_ALIVE, NOT_SIP, TRUNCATED, NO_VIA, BAD_VERSION, BAD_REQUEST_LINE, BAD_URI, LONG_URI
 cdef int TOO_LARGE, BAD_LINE, REPEATED_HEADER, BAD_VIA, BAD_FROM, BAD_TO, BAD_CALL_ID, BAD_CSEQ
 cdef int BAD_CONTACT, BAD_MAX_FORWARDS, BAD_ROUTE, BAD_LENGTH, MISSING, MISMATCH, SHORT_BODY
-cdef int NO_LENGTH
+cdef int NO_LENGTH, BAD_STATUS
 
 cdef void blame(Message message, int fault) noexcept
 
@@ -38,7 +39,7 @@ cdef int to_value(Message message, const unsigned char* p, int i, int end) noexc
 
 cdef int one_address(const unsigned char* p, int i, int end, int* out) noexcept
 
-@cython.locals(out="int[7]")
+@cython.locals(out="int[7]", count=int)
 cdef int addresses(const unsigned char* p, int i, int end, int in_brackets) noexcept
 
 cdef int is_star(Message message, const unsigned char* p, int i, int end) noexcept

@@ -19,11 +19,13 @@ TO = grammar.H_TO
 CALL_ID = grammar.H_CALL_ID
 CSEQ = grammar.H_CSEQ
 CONTACT = grammar.H_CONTACT
+RECORD_ROUTE = grammar.H_RECORD_ROUTE
 MAX_FORWARDS = grammar.H_MAX_FORWARDS
 CONTENT_TYPE = grammar.H_CONTENT_TYPE
 CONTENT_LENGTH = grammar.H_CONTENT_LENGTH
 REGISTER = grammar.M_REGISTER
 VIA_MAX = limits.via_max
+ROUTE_MAX = limits.route_set_max
 URI_MAX = limits.uri_bytes_max
 BRANCH_MAX = limits.branch_bytes_max
 CALL_ID_MAX = limits.call_id_bytes_max
@@ -64,6 +66,7 @@ FAULTS: tuple[tuple[str, int], ...] = (
     ("CSeq Method Mismatch", 400),
     ("Content-Length Beyond Message", 400),
     ("Missing Content-Length", 400),
+    ("Malformed Status Line", 0),
 )
 KEEP_ALIVE = 1
 NOT_SIP = 2
@@ -89,6 +92,7 @@ MISSING = 21
 MISMATCH = 22
 SHORT_BODY = 23
 NO_LENGTH = 24
+BAD_STATUS = 25
 
 
 def note(message: Message, h: int, p: bytes, i: int, end: int) -> None:
@@ -129,6 +133,9 @@ def note(message: Message, h: int, p: bytes, i: int, end: int) -> None:
     elif h != CONTENT_TYPE:
         good = addresses(p, i, end, 1)
         fault = BAD_ROUTE
+        if h == RECORD_ROUTE:
+            message.route_count += good
+            good = 1 if good and message.route_count <= ROUTE_MAX else 0
     if not good:
         blame(message, fault)
 
@@ -246,14 +253,16 @@ def one_address(p: bytes, i: int, end: int, out: list[int]) -> int:
 
 
 def addresses(p: bytes, i: int, end: int, in_brackets: int) -> int:
-    """1 if p[i:end] is a list of addresses, all in <> if asked (RFC 3261 §20.30, §20.34)."""
+    """How many addresses p[i:end] lists, all in <> if asked (RFC 3261 §20.30, §20.34); else 0."""
     out = [0, 0, 0, 0, 0, 0, 0]
+    count = 0
     while True:
         i = headers.address(p, i, end, out)
         if i < 0 or out[1] - out[0] > URI_MAX or (in_brackets and not out[6]):
             return 0
+        count += 1
         if i >= end:
-            return 1
+            return count
         i += 1
 
 

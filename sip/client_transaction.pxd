@@ -5,6 +5,7 @@ from sip.transaction cimport Timing, Transaction
 cdef class ClientTransaction(Transaction):
     cdef public bytes branch
     cdef public int purpose
+    cdef public bint waits
     cdef public bytes request
     cdef public bytes tail
     cdef public bytes to

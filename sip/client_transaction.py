@@ -128,11 +128,12 @@ class ClientTransaction(Transaction):
     ACK of a failure and the CANCEL have in common with the INVITE, from the blank before the
     Request-URI through Call-ID; to: its To line; cseq: its number. ack: bytes of the ACK,
     of a 2xx for To tag `tag`; further tags (forks) in `acks`. origin: the request of the joined
-    leg that this one passes on.
+    leg that this one passes on. waits: sent, and no final response yet.
     """
 
     __slots__ = (
         "ack", "acks", "branch", "cseq", "origin", "purpose", "request", "tag", "tail", "to",
+        "waits",
     )  # fmt: skip
 
     def __init__(
@@ -141,6 +142,7 @@ class ClientTransaction(Transaction):
         super().__init__(INVITE_CELLS if invite else NON_INVITE_CELLS, method, flow, reliable)
         self.branch = branch
         self.purpose = FOR_NOBODY
+        self.waits = False
         self.request = b""
         self.tail = b""
         self.to = b""

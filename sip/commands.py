@@ -39,7 +39,7 @@ def carry_out(core: Core, admission: Admission, command: Command, now_ns: int) -
         if a is None or b is None or a.state == ENDING or b.state == ENDING:
             core.count(LATE_COMMANDS)
         else:
-            b2bua.join(core, a, b)
+            b2bua.join(core, a, b, now_ns)
     elif isinstance(command, Admit):
         admission.is_open = command.open
         admission.retry_after_s = command.retry_after_s

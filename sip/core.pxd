@@ -23,6 +23,7 @@ cdef class Core:
     cdef public dict waiting
     cdef public dict legs
     cdef public dict tags
+    cdef public dict streams
     cdef public dict parted
     cdef public dict locals
     cdef public list sends
@@ -38,6 +39,10 @@ cdef class Core:
     cpdef void notify(self, object notice)
     @cython.locals(local=Local, key=tuple)
     cpdef Local local_of(self, object flow)
+    @cython.locals(there=dict, address=tuple)
+    cpdef void place(self, Leg leg, object flow)
+    @cython.locals(there=dict, address=tuple)
+    cpdef void displace(self, Leg leg)
     @cython.locals(transaction=ServerTransaction)
     cpdef ServerTransaction open_server(self, Message message, bytes key, object flow, bint invite)
     @cython.locals(transaction=ServerTransaction, head=bytes)
@@ -49,8 +54,12 @@ cdef class Core:
     )
     @cython.locals(actions=cython.int)
     cpdef int absorb(self, ServerTransaction transaction, int event, long long now_ns) except? -2
+    @cython.locals(leg=Leg)
     cpdef void close_server(self, ServerTransaction transaction)
+    @cython.locals(there=dict, address=tuple)
     cpdef void start(self, ClientTransaction transaction, bytes request, long long now_ns)
+    @cython.locals(there=dict, address=tuple)
+    cpdef void answered(self, ClientTransaction transaction)
     cpdef void close_client(self, ClientTransaction transaction)
     cpdef bytes branch_of(self, Leg leg)
     cpdef bytes tail_of(self, Leg leg, Dialog dialog, bytes branch, int max_forwards)

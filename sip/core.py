@@ -4,9 +4,10 @@
     merged   Call-ID|From tag|CSeq       → ServerTransaction   INVITEs, for 482
     offers   branch                      → ServerTransaction   unanswered INVITEs, for CANCEL
     clients  branch (CANCEL: branch~)    → ClientTransaction   requests of ours
-    waiting  the same keys               → those of them without a final response
+    waiting  (host, port)                → those of them without a final response, by branch
     legs     leg id                      → Leg
     tags     our tag                     → Leg
+    streams  (host, port)                → the legs on connections to it, by id
     parted   our tag                     → the BYE that ended its leg, while it lingers (timer K)
     sends    [flow, bytes, flow, bytes …]   in the order in which they leave
 """
@@ -47,7 +48,7 @@ class Core:
 
     __slots__ = (
         "agent_line", "clients", "counts", "current", "lanes", "last_leg", "legs", "locals",
-        "merged", "notices", "offers", "parted", "sends", "servers", "tags", "timing",
+        "merged", "notices", "offers", "parted", "sends", "servers", "streams", "tags", "timing",
         "tokens", "waiting",
     )  # fmt: skip
 
@@ -57,12 +58,13 @@ class Core:
         self.lanes = Lanes()
         self.agent_line = b"User-Agent: " + user_agent + CRLF if user_agent else b""
         self.servers: dict[bytes, ServerTransaction] = {}
-        self.merged: dict[bytes, ServerTransaction] = {}
+        self.merged: dict[int, ServerTransaction] = {}
         self.offers: dict[bytes, ServerTransaction] = {}
         self.clients: dict[bytes, ClientTransaction] = {}
-        self.waiting: dict[bytes, ClientTransaction] = {}
+        self.waiting: dict[tuple[str, int], dict[bytes, ClientTransaction]] = {}
         self.legs: dict[int, Leg] = {}
         self.tags: dict[bytes, Leg] = {}
+        self.streams: dict[tuple[str, int], dict[int, Leg]] = {}
         self.parted: dict[bytes, ClientTransaction] = {}
         self.locals: dict[tuple[str, str, int], Local] = {}
         self.sends: list[Flow | bytes] = []
@@ -104,6 +106,32 @@ class Core:
             local = Local(flow)
             self.locals[key] = local
         return local
+
+    def place(self, leg: Leg, flow: Flow) -> None:
+        """Let a leg live on `flow` from now on: its requests leave there, Via and Contact too."""
+        leg.flow = flow
+        leg.local = self.local_of(flow)
+        if leg.address is not None:
+            self.displace(leg)
+        if flow.transport != "UDP":
+            address = (flow.host, flow.port)
+            leg.address = address
+            there = self.streams.get(address)
+            if there is None:
+                there = {}
+                self.streams[address] = there
+            there[leg.id] = leg
+
+    def displace(self, leg: Leg) -> None:
+        """Take a leg out of the index of connections; nothing happens if it is not there."""
+        address = leg.address
+        if address is None:
+            return
+        leg.address = None
+        there = self.streams[address]
+        there.pop(leg.id, None)
+        if not there:
+            del self.streams[address]
 
     # Server transactions
 
@@ -169,7 +197,11 @@ class Core:
     def close_server(self, transaction: ServerTransaction) -> None:
         """Forget a server transaction."""
         self.lanes.cancel(transaction)
-        transaction.leg = None
+        leg = transaction.leg
+        if leg is not None:
+            transaction.leg = None
+            if transaction.method != M_INVITE:
+                leg.asking = leg.asking - 1
         self.servers.pop(transaction.key, None)
         if transaction.merge_key and self.merged.get(transaction.merge_key) is transaction:
             del self.merged[transaction.merge_key]
@@ -182,18 +214,37 @@ class Core:
         if not transaction.reliable:
             transaction.request = request
         self.clients[transaction.branch] = transaction
-        self.waiting[transaction.branch] = transaction
+        flow = transaction.flow
+        address = (flow.host, flow.port)
+        there = self.waiting.get(address)
+        if there is None:
+            there = {}
+            self.waiting[address] = there
+        there[transaction.branch] = transaction
+        transaction.waits = True
         self.send_request(transaction.flow, request, transaction.method)
+
+    def answered(self, transaction: ClientTransaction) -> None:
+        """A final response is in, or will never be: a lost flow no longer matters to it."""
+        if not transaction.waits:
+            return
+        transaction.waits = False
+        address = (transaction.flow.host, transaction.flow.port)
+        there = self.waiting[address]
+        there.pop(transaction.branch, None)
+        if not there:
+            del self.waiting[address]
 
     def close_client(self, transaction: ClientTransaction) -> None:
         """Forget a client transaction."""
         self.lanes.cancel(transaction)
-        transaction.leg = None
-        transaction.origin = None
         self.clients.pop(transaction.branch, None)
-        self.waiting.pop(transaction.branch, None)
+        self.answered(transaction)
         if transaction.purpose == FOR_BYE and transaction.tag:
             self.parted.pop(transaction.tag, None)
+        transaction.shrink()
+        # A cancelled timer may hold it for 64·T1 more: let it hold a shell only.
+        transaction.branch = transaction.ack = transaction.tag = b""
 
     def branch_of(self, leg: Leg) -> bytes:
         """A branch never used before, for a request of a leg."""

@@ -37,6 +37,7 @@ def release(core: Core, leg: Leg, now_ns: int) -> None:
     if leg.peer is not None:
         leg.peer.peer = None
         leg.peer = None
+    core.displace(leg)
     if leg.dialog is not None:
         core.tags.pop(leg.dialog.local_tag, None)
     if leg.forks is not None:
@@ -115,6 +116,7 @@ def settle_invites(core: Core, leg: Leg, now_ns: int) -> None:
     if pending is not None and pending.transaction.state == PROCEEDING:
         core.respond(pending, 487, b"", b"", b"", b"", now_ns)
     leg.invitation = None
+    leg.held = False
     core.lanes.cancel(leg)
 
 

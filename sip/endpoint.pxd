@@ -7,7 +7,7 @@ from sip.core cimport Core, client_key, server_key
 from sip.dialog cimport Dialog
 from sip.leg cimport Leg
 from sip.message cimport Message
-from sip.scan cimport scan
+from sip.scan cimport scan, scan_stream
 from sip.server_transaction cimport ServerTransaction
 from sip.timers cimport Lanes, Owner
 

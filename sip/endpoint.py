@@ -36,7 +36,7 @@ from sip.counters import (
 )
 from sip.grammar import M_ACK, M_BYE, M_CANCEL, M_INFO, M_INVITE, M_OPTIONS
 from sip.message import Message
-from sip.scan import BrokenMessage, scan
+from sip.scan import BrokenMessage, scan, scan_stream
 from sip.server_transaction import ServerTransaction
 from sip.signals import Command, Flow, Notice
 from sip.transaction import (
@@ -84,7 +84,7 @@ class Endpoint:
         core.current = None
         try:
             try:
-                message = scan(data)
+                message = scan(data) if flow.transport == "UDP" else scan_stream(data)
             except BrokenMessage as broken:
                 self.broken(broken, flow)
                 return
@@ -206,7 +206,7 @@ class Endpoint:
             return
         core.current = leg
         if uas.acknowledged(core, leg, message, now_ns):
-            b2bua.acknowledged(core, leg, message)
+            b2bua.acknowledged(core, leg, message, now_ns)
         else:
             core.count(STRAY_ACKS)
 
@@ -271,7 +271,7 @@ class Endpoint:
             core.count(IGNORED_INPUT)
             return
         if status >= 200:
-            core.waiting.pop(transaction.branch, None)
+            core.answered(transaction)
             transaction.request = b""
         if actions & SEND_ACK:
             requests.acknowledge_failure(core, transaction, message)

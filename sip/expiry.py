@@ -17,11 +17,11 @@ from sip.client_transaction import (
 )
 from sip.core import Core
 from sip.counters import FAILURES_UNACKED, FLOWS_LOST, IGNORED_INPUT, RETRANSMITTED, TIMED_OUT
-from sip.leg import ANSWERED, ESTABLISHED, LEG_CANCEL, OFFERED, Leg
+from sip.leg import ANSWERED, ESTABLISHED, LEG_CANCEL, LEG_HELD, OFFERED, Leg
 from sip.server_transaction import ServerTransaction
 from sip.signals import By, Cause, Flow
 from sip.timers import Owner
-from sip.transaction import IGNORED, RESEND, TELL, TERMINATED, TIMER_H, TRANSPORT_ERROR
+from sip.transaction import IGNORED, RESEND, TELL, TERMINATED, TIMER_H, TIMER_L, TRANSPORT_ERROR
 from sip.uri import hostport_of
 
 
@@ -30,13 +30,19 @@ def fire(core: Core, owner: Owner, kind: int, now_ns: int) -> None:
     if isinstance(owner, ClientTransaction):
         fire_client(core, owner, kind, now_ns)
     elif isinstance(owner, ServerTransaction):
+        leg = owner.leg
+        core.current = leg
         core.absorb(owner, kind, now_ns)
         if kind == TIMER_H:
             core.count(FAILURES_UNACKED)
+        elif kind == TIMER_L and leg is not None:
+            uas.not_acknowledged(core, leg, owner, now_ns)
     elif isinstance(owner, Leg):
         core.current = owner
         if kind == LEG_CANCEL:
             uac.cancel_expired(core, owner, now_ns)
+        elif kind == LEG_HELD:
+            b2bua.drop_held(core, owner, 491, now_ns)
         else:
             uas.timer(core, owner, kind, now_ns)
 
@@ -81,7 +87,9 @@ def gave_up(core: Core, transaction: ClientTransaction, by: By, now_ns: int) -> 
 def flow_lost(core: Core, flow: Flow, now_ns: int) -> None:
     """A connection closed, or an address refused."""
     core.count(FLOWS_LOST)
-    for transaction in [t for t in core.waiting.values() if lives_on(t.flow, flow)]:
+    address = (flow.host, flow.port)
+    there = core.waiting.get(address, {})
+    for transaction in [t for t in there.values() if lives_on(t.flow, flow)]:
         core.current = transaction.leg
         actions = transaction.advance(TRANSPORT_ERROR, core.lanes, core.timing, now_ns)
         if actions != IGNORED and actions & TELL:
@@ -89,7 +97,8 @@ def flow_lost(core: Core, flow: Flow, now_ns: int) -> None:
         if transaction.state == TERMINATED:
             core.close_client(transaction)
     if flow.transport != "UDP":
-        for leg in [leg for leg in core.legs.values() if lives_on(leg.flow, flow)]:
+        legs = core.streams.get(address, {})
+        for leg in [leg for leg in legs.values() if lives_on(leg.flow, flow)]:
             core.current = leg
             connection_lost(core, leg, now_ns)
 
@@ -117,7 +126,7 @@ def connection_lost(core: Core, leg: Leg, now_ns: int) -> None:
             ending.cancel_offer(core, leg, b"", now_ns)
             return
         port = pending.message.sent_port or leg.flow.port
-        leg.flow = replace(leg.flow, port=port, generation=0)
+        core.place(leg, replace(leg.flow, port=port, generation=0))
         pending.transaction.flow = leg.flow
     elif leg.state == ESTABLISHED or leg.state == ANSWERED:
         assert leg.dialog is not None
@@ -125,6 +134,6 @@ def connection_lost(core: Core, leg: Leg, now_ns: int) -> None:
             host, port, _transport = hostport_of(leg.dialog.uri)
             is_same_host = host.decode("ascii", "replace") == leg.flow.host
             port = port if is_same_host and port else leg.flow.port
-            leg.flow = replace(leg.flow, port=port, generation=0)
+            core.place(leg, replace(leg.flow, port=port, generation=0))
         leg.state = ESTABLISHED  # nobody is left who could acknowledge
         ending.hang_up(core, leg, By.TRANSPORT, b"", now_ns)

@@ -37,6 +37,9 @@ cdef class Leg(Owner):
     cdef public bytes content_type
     cdef public int attempt
     cdef public int requests
+    cdef public int asking
+    cdef public long long parent
+    cdef public tuple address
     cdef public int state
     cdef public bint incoming
     cdef public bint ack_held
@@ -45,6 +48,7 @@ cdef class Leg(Owner):
     cdef public bint canceled
     cdef public bint cancel_sent
     cdef public bint hang_up
+    cdef public bint held
 
     @cython.locals(dialog=Dialog, other=Dialog)
     cpdef Dialog dialog_of(self, bytes local_tag, bytes remote_tag)

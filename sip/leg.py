@@ -23,9 +23,9 @@ STATE_NAMES = ("", "offered", "answered", "calling", "established", "ending", "r
 
 # Kinds of a leg's own timers
 LEG_2XX = 1  # send the 2xx again (RFC 3261 §13.3.1.4)
-LEG_NO_ACK = 2  # 64·T1 without an ACK
-LEG_REPEAT = 3  # send the last 101–199 again (§13.3.1.1)
-LEG_CANCEL = 4  # 64·T1 since our CANCEL without a final response (§9.1)
+LEG_REPEAT = 2  # send the last 101–199 again (§13.3.1.1)
+LEG_CANCEL = 3  # 64·T1 since our CANCEL without a final response (§9.1)
+LEG_HELD = 4  # 64·T1 since a re-INVITE came that is held
 
 
 class Local:
@@ -76,13 +76,17 @@ class Leg(Owner):
     buyer attempt the current To tag belongs to, and whether SDP went up under it. offer_sent:
     whether our last INVITE carried the offer. canceled, cancel_sent: we gave an INVITE of ours
     up. hang_up: BYE is due once our 2xx is acknowledged, for `reason`. body: the last session
-    description that we sent, while not joined. requests: branches given out.
+    description that we sent, while not joined. requests: branches given out. parent: the
+    caller's leg that it was dialled for, 0 for none. held: its remote's re-INVITE waits until that
+    caller is confirmed. asking: transactions of INFO and OPTIONS that live. address: where it is
+    in the index of connections.
     """
 
     __slots__ = (
-        "ack_held", "attempt", "body", "cancel_sent", "canceled", "content_type",
-        "dialog", "flow", "forks", "hang_up", "id", "incoming", "invitation", "invite", "local",
-        "offer_sent", "peer", "reason", "requests", "sdp_up", "state",
+        "ack_held", "address", "asking", "attempt", "body", "cancel_sent", "canceled",
+        "content_type", "dialog", "flow", "forks", "hang_up", "held", "id", "incoming",
+        "invitation", "invite", "local", "offer_sent", "parent", "peer", "reason", "requests",
+        "sdp_up", "state",
     )  # fmt: skip
 
     def __init__(self, leg_id: int, incoming: bool, flow: Flow, local: Local) -> None:
@@ -108,6 +112,10 @@ class Leg(Owner):
         self.body = b""
         self.content_type = b""
         self.requests = 0
+        self.parent = 0
+        self.held = False
+        self.asking = 0
+        self.address: tuple[str, int] | None = None
 
     def dialog_of(self, local_tag: bytes, remote_tag: bytes) -> Dialog | None:
         """The dialog of this leg with these tags, or None.

@@ -10,7 +10,7 @@ cdef class Message:
     cdef bytes rows
     cdef readonly int start, end, is_request, method, status
     cdef readonly int cseq, max_forwards, via_rport, content_length, sent_port
-    cdef int fault, row_count, via_count
+    cdef int fault, row_count, route_count, via_count
     cdef unsigned long long seen
     cdef int method_at, method_end, cseq_method_at, cseq_method_end
     cdef int uri_at, uri_end, scheme_end

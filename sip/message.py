@@ -63,6 +63,7 @@ class Message:
         "received_at",
         "received_end",
         "received_from",
+        "route_count",
         "row_count",
         "rows",
         "rport_at",
@@ -92,7 +93,7 @@ class Message:
         self.rows = data
         self.start = start
         self.end = end
-        self.row_count = self.seen = self.fault = 0
+        self.row_count = self.route_count = self.seen = self.fault = 0
         self.is_request = self.method = self.status = self.sent_port = self.via_count = 0
         self.cseq = self.max_forwards = self.via_rport = self.content_length = -1
         self.method_at = self.method_end = self.cseq_method_at = self.cseq_method_end = 0

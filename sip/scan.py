@@ -169,7 +169,7 @@ def status_line(message: Message, p: bytes, i: int, end: int) -> None:
     message.uri_at = code_at + 4 if code_at + 4 < end else end
     message.uri_end = end
     if code < 100 or code > 699 or (end > code_at + 3 and p[code_at + 3] != 32):
-        message.fault = check.NOT_SIP
+        message.fault = check.BAD_STATUS  # its length can still be read: a stream goes on
 
 
 def request_line(message: Message, p: bytes, i: int, end: int) -> None:

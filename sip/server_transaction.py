@@ -111,7 +111,7 @@ class ServerTransaction(Transaction):
     """A request that came in.
 
     key: what matches its retransmissions (RFC 3261 §17.2.3). merge_key: what matches the same
-    request over another path (§8.2.2.2), b"" where that is not asked. response: last one sent,
+    request over another path (§8.2.2.2), 0 where that is not asked. response: last one sent,
     b"" in Accepted. flow: where responses go (§18.2.2).
     """
 
@@ -123,7 +123,7 @@ class ServerTransaction(Transaction):
         super().__init__(INVITE_CELLS if invite else NON_INVITE_CELLS, method, flow, reliable)
         self.state = PROCEEDING if invite else TRYING
         self.key = key
-        self.merge_key = b""
+        self.merge_key = 0
         self.response = b""
 
     def answer(self, status: int, lanes: Lanes, timing: Timing, now_ns: int) -> int:

@@ -6,15 +6,15 @@ an entry of an older generation is skipped when it reaches the head.
 
     lane 0.5 s   dues   │ due₁   due₂   …
                  owners │ owner₁ owner₂ …
-                 tags   │ tag₁   tag₂   …     tag = generation << 8 | kind
+                 tags   │ tag₁   tag₂   …     tag = generation << 5 | kind
                           ▲ head: the earliest of its lane; the earliest head of all lanes
     lane 32 s    …          is the next deadline
 """
 
 from vocabulary.errors import LocalProtocolError
 
-KIND_BITS = 8
-KIND_MASK = 255
+KIND_BITS = 5  # few, so that most tags are among the small integers that exist once
+KIND_MASK = 31
 COMPACT_AT = 1024  # entries in front of the head before their slots are given back
 NEVER = 2**62  # later than any due time: about 146 years of nanoseconds
 
@@ -93,7 +93,7 @@ class Lanes:
         self.late_ns_max = 0
 
     def arm(self, now_ns: int, duration_ns: int, owner: Owner, kind: int) -> None:
-        """Let `kind` (0..255) of owner come due duration_ns (> 0) after now_ns.
+        """Let `kind` (0..31) of owner come due duration_ns (> 0) after now_ns.
 
         now_ns never goes backward between calls. Raises LocalProtocolError on a kind or
         duration out of range.

@@ -20,7 +20,7 @@ from sip.signals import By, Cause, Dial, LegAnswered, LegFailed, LegProgress
 from sip.transaction import PROCEEDING
 from sip.uri import escape_user
 from vocabulary.errors import LocalProtocolError
-from vocabulary.limits import early_dialogs_max
+from vocabulary.limits import early_dialogs_max, route_set_max
 
 BODY_TYPE_UNKNOWN = b"application/octet-stream"  # RFC 2046 §4.5.1
 
@@ -34,6 +34,8 @@ def dial(core: Core, command: Dial, now_ns: int) -> None:
         raise LocalProtocolError("Dial: the leg id is in use, or even")
     if command.body and not command.content_type:
         raise LocalProtocolError("Dial: a body without Content-Type")
+    if len(command.routes) > route_set_max:
+        raise LocalProtocolError("Dial: too many routes")
     flow = command.flow
     local = core.local_of(flow)
     tag, call_id = core.tokens.tag_and_call_id()
@@ -44,6 +46,7 @@ def dial(core: Core, command: Dial, now_ns: int) -> None:
     if command.routes:
         dialog.route([checked(route) for route in command.routes], command.uri)
     leg = Leg(command.leg, False, flow, local)
+    leg.parent = command.parent
     leg.dialog = dialog
     leg.body = command.body
     leg.content_type = command.content_type
@@ -61,6 +64,8 @@ def dial(core: Core, command: Dial, now_ns: int) -> None:
     )
     core.current = leg
     core.legs[leg.id] = leg
+    if flow.transport != "UDP":
+        core.place(leg, flow)
     core.tags[tag] = leg
     leg.invite = transaction
     parent = core.legs.get(command.parent)
@@ -173,8 +178,6 @@ def won(
     else:
         leg.ack_held = True
     core.notify(LegAnswered(leg.id, message.status, body, body_type(message)))
-
-
 
 
 def end_unwanted(core: Core, leg: Leg, now_ns: int) -> None:

@@ -15,7 +15,7 @@ from sip.transaction cimport Timing, retransmit_after_ns
 @cython.locals(pending=Pending, leg=Leg, transaction=ServerTransaction)
 cpdef void offer(Core core, Message message, bytes key, object flow, long long now_ns)
 cpdef object offered(Leg leg, Message message, object flow)
-cpdef bytes merge_key(Message message)
+cpdef long long merge_key(Message message)
 @cython.locals(dialog=Dialog, fresh=Dialog, tag=bytes)
 cpdef Dialog dialog_for(Core core, Leg leg, int attempt)
 cpdef Pending unanswered(Leg leg, str what)
@@ -48,5 +48,9 @@ cpdef Leg canceled(Core core, Message message, bytes key, object flow, long long
 cpdef bint same_source(object a, object b) except *
 @cython.locals(pending=Pending)
 cpdef bint acknowledged(Core core, Leg leg, Message message, long long now_ns) except *
+@cython.locals(pending=Pending)
+cpdef void not_acknowledged(
+    Core core, Leg leg, ServerTransaction transaction, long long now_ns
+)
 @cython.locals(pending=Pending, timing=Timing, gap_ns=cython.longlong)
 cpdef void timer(Core core, Leg leg, int kind, long long now_ns)

@@ -25,7 +25,6 @@ from sip.leg import (
     ANSWERED,
     ESTABLISHED,
     LEG_2XX,
-    LEG_NO_ACK,
     LEG_REPEAT,
     OFFERED,
     Leg,
@@ -34,6 +33,7 @@ from sip.leg import (
 from sip.message import Message
 from sip.refuse import ALLOW_LINE, refuse
 from sip.requests import reason_line
+from sip.server_transaction import ServerTransaction
 from sip.signals import AnswerSent, By, CallOffered, Flow, LegAcked, Reject
 from sip.transaction import PROCEEDING, retransmit_after_ns
 from vocabulary.errors import LocalProtocolError
@@ -47,6 +47,8 @@ def offer(core: Core, message: Message, key: bytes, flow: Flow, now_ns: int) -> 
     leg = Leg(core.last_leg, True, flow, pending.local)
     core.current = leg
     core.legs[leg.id] = leg
+    if flow.transport != "UDP":
+        core.place(leg, flow)
     leg.invitation = pending
     transaction = pending.transaction
     transaction.leg = leg
@@ -79,9 +81,12 @@ def offered(leg: Leg, message: Message, flow: Flow) -> CallOffered:
     )
 
 
-def merge_key(message: Message) -> bytes:
-    """What a request that came over two paths has in common (RFC 3261 §8.2.2.2)."""
-    return b"%b|%b|%d" % (message.call_id, message.from_tag, message.cseq)
+def merge_key(message: Message) -> int:
+    """What a request that came over two paths has in common (RFC 3261 §8.2.2.2), hashed.
+
+    A number keeps 100 octets less for each INVITE; its hash is keyed anew in every process.
+    """
+    return hash((message.call_id, message.from_tag, message.cseq)) or 1
 
 
 def dialog_for(core: Core, leg: Leg, attempt: int) -> Dialog:
@@ -168,7 +173,10 @@ def accept(
     core: Core, leg: Leg, pending: Pending, status: int, tag: bytes, body: bytes,
     content_type: bytes, now_ns: int,
 ) -> None:  # fmt: skip
-    """Send a 2xx to an INVITE or re-INVITE and again until its ACK (§13.3.1.4)."""
+    """Send a 2xx to an INVITE or re-INVITE and again until its ACK (§13.3.1.4).
+
+    Timer L of its transaction, armed here too, says when that was in vain: `not_acknowledged`.
+    """
     extra = pending.message.lines(H_RECORD_ROUTE) + pending.local.contact_line + ALLOW_LINE
     pending.final = core.respond(pending, status, tag, extra, body, content_type, now_ns)
     if leg.peer is None:
@@ -176,7 +184,6 @@ def accept(
         leg.content_type = content_type
     core.lanes.cancel(leg)
     core.lanes.arm(now_ns, core.timing.t1_ns, leg, LEG_2XX)
-    core.lanes.arm(now_ns, core.timing.patience_ns, leg, LEG_NO_ACK)
 
 
 def reject(core: Core, leg: Leg, command: Reject, now_ns: int) -> None:
@@ -247,6 +254,7 @@ def acknowledged(core: Core, leg: Leg, message: Message, now_ns: int) -> bool:
         return False
     core.lanes.cancel(leg)
     leg.invitation = None
+    pending.transaction.leg = None  # a call that ends leaves nothing behind but its transactions
     if leg.state == ANSWERED:
         leg.state = ESTABLISHED
         core.notify(LegAcked(leg.id, message.body, message.content_type))
@@ -256,7 +264,7 @@ def acknowledged(core: Core, leg: Leg, message: Message, now_ns: int) -> bool:
 
 
 def timer(core: Core, leg: Leg, kind: int, now_ns: int) -> None:
-    """A timer of the answering side of a leg fired: LEG_2XX, LEG_NO_ACK or LEG_REPEAT."""
+    """A timer of the answering side of a leg fired: LEG_2XX or LEG_REPEAT."""
     pending = leg.invitation
     assert pending is not None
     if kind == LEG_REPEAT:
@@ -269,11 +277,19 @@ def timer(core: Core, leg: Leg, kind: int, now_ns: int) -> None:
         timing = core.timing
         gap_ns = retransmit_after_ns(pending.repeats, timing.t1_ns, timing.t2_ns)
         core.lanes.arm(now_ns, gap_ns, leg, LEG_2XX)
-    elif kind == LEG_NO_ACK:
-        core.count(NO_ACK)
-        core.lanes.cancel(leg)
-        leg.invitation = None
-        leg.state = ESTABLISHED
-        ending.hang_up(core, leg, By.NO_ACK, leg.reason, now_ns)
+
+
+def not_acknowledged(
+    core: Core, leg: Leg, transaction: ServerTransaction, now_ns: int
+) -> None:
+    """64·T1 since a 2xx (timer L): the leg ends unless its ACK came."""
+    pending = leg.invitation
+    if pending is None or pending.transaction is not transaction:
+        return
+    core.count(NO_ACK)
+    core.lanes.cancel(leg)
+    leg.invitation = None
+    leg.state = ESTABLISHED
+    ending.hang_up(core, leg, By.NO_ACK, leg.reason, now_ns)
 
 

@@ -1,11 +1,13 @@
 """X12: the stream dies before 1xx, after 18x, after the answer, after a BYE; datagrams refused."""
 
 import pytest
+from msgspec.structs import replace
 
 from sip.signals import (
     By,
     CallCanceled,
     Cause,
+    Dial,
     Flow,
     FlowLost,
     Hangup,
@@ -15,9 +17,9 @@ from sip.signals import (
     LegFailed,
     LegProgress,
 )
-from tests.sim.net import ALICE, BUYER, US, Net
+from tests.sim.net import ALICE, BUYER, TRANSPORTS, US, Net
 from tests.sim.phones import Buyer, Caller
-from tests.sim.script import Script
+from tests.sim.script import Script, answering, invite
 from tests.sim.wire import S, Wire
 
 
@@ -107,3 +109,60 @@ def test_refused_datagram_leaves_calls_alone() -> None:
     net.finish()
 
 
+def reinvite(alice: Script, net: Net, flow: Flow, tag: bytes) -> None:
+    """A re-INVITE of the caller on a flow, answered by the buyer."""
+    alice.send(flow, invite(alice.address, US, b"z9hG4bKre", cseq=b"2", to_tag=tag, body=b"v=2"))
+    net.world.flush(alice)
+    net.world.run(S // 20)
+
+
+def test_reinvite_on_a_new_connection_moves_the_leg() -> None:
+    net = Net(Wire(8), buyers=(Script("buyer", BUYER, answering()),), transport="TCP")
+    alice = net.world.add(Script("script", ("192.0.2.11", 5060)))
+    old = net.world.flow(alice.address, US)
+    alice.send(old, invite(alice.address, US, body=b"v=0"))
+    net.world.flush(alice)
+    net.world.run_until(lambda: 200 in alice.statuses())
+    tag = alice.messages[-1].to_tag
+    alice.send(old, invite(alice.address, US, b"z9hG4bKack", method=b"ACK", to_tag=tag))
+    net.world.flush(alice)
+    net.world.run_until(lambda: net.exchange.seen(LegAcked))
+    reinvite(alice, net, replace(old, generation=9), tag)
+    core = net.exchange.endpoint.core
+    assert core.legs[2].flow.generation == 9
+    lost = net.world.flow(US, alice.address)
+    net.world.perform(net.exchange, FlowLost(lost))  # the old connection: nobody is on it
+    assert not net.desk.ends
+    net.world.perform(net.exchange, FlowLost(replace(lost, generation=9)))
+    assert net.desk.ends == [(2, By.TRANSPORT), (1, By.LOCAL)]
+    net.finish()
+
+
+def test_a_reinvite_over_another_transport_takes_via_and_contact_along() -> None:
+    net = Net(Wire(9))
+    net.call()
+    net.world.run_until(lambda: net.exchange.seen(LegAcked))
+    leg = net.exchange.endpoint.core.legs[2]
+    net.exchange.endpoint.core.place(leg, Flow("TCP", *ALICE, *US, 1, 3))
+    assert b"SIP/2.0/TCP" in leg.local.via_head
+    assert b";transport=tcp" in leg.local.contact_line
+    assert list(net.exchange.endpoint.core.streams) == [ALICE]
+    net.exchange.endpoint.core.place(leg, net.world.flow(US, ALICE))
+    net.world.perform(net.alice, Hangup(1))
+    net.finish()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_lost_address_concerns_only_what_waits_for_it(transport: str) -> None:
+    net = Net(Wire(10), buyers=(Script("buyer", BUYER),), transport=transport)
+    core = net.exchange.endpoint.core
+    for leg in range(101, 301, 2):
+        flow = net.world.flow(US, ("192.0.2.99", leg))
+        net.exchange.perform(Dial(leg=leg, flow=flow, uri=b"sip:b@b", from_user=b"a"), 1)
+    assert len(core.waiting) == 100
+    assert len(core.streams) == (100 if transport == "TCP" else 0)
+    for lost in ([133], []):  # the second time nothing is left there
+        net.exchange.perform(FlowLost(net.world.flow(US, ("192.0.2.99", 133))), 2)
+        failed = [n for n in net.exchange.endpoint.drain()[1] if isinstance(n, LegFailed)]
+        assert [n.leg for n in failed] == lost
+        assert (len(core.waiting), len(core.legs)) == (99, 99)

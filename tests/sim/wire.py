@@ -140,6 +140,7 @@ class Party:
         indexes = {"merged": len(core.merged), "offers": len(core.offers)}
         return {name: gauges[name] for name in names} | indexes | {
             "waiting": len(core.waiting), "parted": len(core.parted),
+            "streams": len(core.streams),
         }
 
 

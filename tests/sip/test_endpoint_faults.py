@@ -158,6 +158,7 @@ def test_commands_for_a_leg_that_is_gone_are_late(command: Any) -> None:
         {"asserted": b"<sip:a>\r\nX: y"}, {"extra": ((b"X-A", b"1\r\nX: y"),)},
         {"extra": ((b"X-A: 1\r\nX", b"y"),)}, {"body": b"v=0"},
         {"body": b"v=0", "content_type": b"a/b\r\nX: y"}, {"to_uri": b"sip:a\0"},
+        {"routes": (b"<sip:r;lr>",) * 17},
     ],
 )  # fmt: skip
 def test_no_value_of_a_dial_breaks_a_line(fields: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from sip.message import Message
 from sip.scan import scan
 from sip.signals import Admit, Answer, CallOffered, Flow, Reject
 from tests.sim.script import invite
+from vocabulary.limits import dialog_requests_max
 
 US, PEER = ("192.0.2.1", 5060), ("192.0.2.10", 5060)
 FLOW = Flow("UDP", *PEER, *US)
@@ -227,3 +228,57 @@ def test_a_dialog_is_named_by_all_three_of_its_parts() -> None:
         assert [m.status for m in ask(endpoint, bye)] == [481]
     bye = invite(PEER, US, b"z9hG4bKright", method=b"BYE", to_tag=ours, cseq=b"2")
     assert [m.status for m in ask(endpoint, bye)] == [200]
+
+
+STREAM = Flow("TCP", *PEER, *US, 0, 1)
+
+
+def test_a_message_without_length_is_400_on_a_stream_only() -> None:
+    data = invite(PEER, US, method=b"OPTIONS").replace(b"Content-Length: 0\r\n", b"")
+    assert [m.status for m in ask(Endpoint(SECRET), data)] == [200]
+    assert [m.status for m in ask(Endpoint(SECRET), data, STREAM)] == [400]
+
+
+def test_a_broken_response_is_dropped() -> None:
+    endpoint = Endpoint(SECRET)
+    for flow in (FLOW, STREAM):
+        data = b"SIP/2.0 4294967301 X\r\n" + invite(PEER, US).split(b"\r\n", 1)[1]
+        assert ask(endpoint, data, flow) == []
+    assert endpoint.statistics()["dropped_garbage"] == 2
+
+
+def confirmed(endpoint: Endpoint) -> bytes:
+    """An answered call; our tag."""
+    ask(endpoint, invite(PEER, US))
+    endpoint.perform(Answer(2, 0, b"v=0", b"application/sdp"), 1)
+    sent = endpoint.drain()[0][1]
+    assert isinstance(sent, bytes)
+    tag = scan(sent).to_tag
+    ask(endpoint, invite(PEER, US, b"z9hG4bKack", method=b"ACK", to_tag=tag))
+    return tag
+
+
+@pytest.mark.parametrize("method", [b"INFO", b"OPTIONS"])
+def test_requests_within_one_dialog_are_bounded(method: bytes) -> None:
+    endpoint = Endpoint(SECRET)
+    tag = confirmed(endpoint)
+
+    def asked(cseq: int, now_ns: int = 1) -> list[tuple[int, bytes | None]]:
+        data = invite(PEER, US, b"z9hG4bKi%d" % cseq, method=method, cseq=b"%d" % cseq, to_tag=tag)
+        return [(m.status, m.value(17)) for m in ask(endpoint, data, now_ns=now_ns)]
+
+    for cseq in range(2, 2 + dialog_requests_max):
+        assert asked(cseq) == [(200, None)]
+    over = 2 + dialog_requests_max
+    assert asked(over) == [(500, b"5")]
+    assert asked(2) == [(200, None)]  # a copy is answered again
+    after_j_ns = 40_000_000_000
+    endpoint.expire(after_j_ns)
+    endpoint.drain()
+    assert asked(over, after_j_ns) == [(200, None)]
+    bye = invite(PEER, US, b"z9hG4bKbye", method=b"BYE", cseq=b"999", to_tag=tag)
+    assert [m.status for m in ask(endpoint, bye, now_ns=after_j_ns)] == [200]
+    endpoint.expire(2 * after_j_ns)
+    gauges = endpoint.statistics()
+    assert gauges["legs"] == gauges["server_transactions"] == gauges["timers"] == 0
+    assert gauges["faults"] == 0

@@ -128,6 +128,14 @@ def test_a_broken_message_of_known_length_keeps_the_stream() -> None:
     assert framer.fault is None
 
 
+def test_a_response_with_a_broken_status_keeps_the_stream() -> None:
+    framer = StreamFramer()
+    broken = response(b"SIP/2.0 4294967301 better not break the receiver", body=b"x",
+                      extra=b"Content-Type: a/b\r\n")  # fmt: skip
+    assert framer.feed(broken + INVITE_871) == [broken, INVITE_871]
+    assert framer.fault is None
+
+
 def test_hidden_line_ends_do_not_hide_a_length() -> None:
     for odd in (b"\n", b"\r", b"\0"):
         framer = StreamFramer()

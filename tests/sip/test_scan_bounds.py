@@ -48,6 +48,14 @@ def test_bounds() -> None:
     assert refused(build(body=b"x" * (size + 1)))[0] == 513
 
 
+def test_a_route_set_is_bounded_over_all_its_lines() -> None:
+    line = b"Record-Route: <sip:a;lr>, <sip:b;lr>\r\n"
+    assert len(scan(build(extra=line * 8)).record_routes()) == limits.route_set_max
+    over = build(extra=line * 8 + b"Record-Route: <sip:c;lr>\r\n")
+    assert refused(over) == (400, "Malformed Route")
+    assert refused(build(extra=b"Record-Route: <sip:a\r\n"))[0] == 400
+
+
 def test_stream_needs_a_content_length() -> None:
     assert scan_stream(INVITE_871).content_length == 233
     with pytest.raises(BrokenMessage) as caught:

@@ -57,7 +57,7 @@ def test_a_cancelled_head_does_not_set_the_deadline() -> None:
     assert lanes.deadline() == 105
 
 
-@pytest.mark.parametrize(("duration_ns", "kind"), [(0, 1), (-1, 1), (1, -1), (1, 256)])
+@pytest.mark.parametrize(("duration_ns", "kind"), [(0, 1), (-1, 1), (1, -1), (1, 32)])
 def test_out_of_range(duration_ns: int, kind: int) -> None:
     with pytest.raises(LocalProtocolError):
         Lanes().arm(0, duration_ns, Owner(), kind)
