@@ -60,16 +60,21 @@ class Exchange:
     def __init__(self, folder: Path, settings: Settings | None = None) -> None:
         """Start it; nothing is waited for yet. folder: made, must not exist."""
         folder.mkdir(parents=True)
-        self.folder, settings = folder, settings or Settings()
+        self.folder = folder
         self.sip_port, self.http_port = free_port(HOST), free_port(HOST)
         self.config = folder / "config.yaml"
+        self.process = self.start(settings or Settings())
+
+    def start(self, settings: Settings) -> subprocess.Popen[bytes]:
+        """Start it on its folder and ports, also once more after its end."""
         self.config.write_text(yaml.safe_dump(self._values(settings)))
         words = [sys.executable, "-m", "dce", "run", "-c", str(self.config)]
-        with (folder / "server.log").open("wb") as log:
+        with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 settings.wrap(words) if settings.wrap else words, cwd=ROOT,
                 env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True)
+        return self.process
 
     @property
     def sip(self) -> str:
