@@ -18,12 +18,13 @@ from pathlib import Path
 
 from dce.child import EXIT_JOURNAL, announce_ready
 from dce.config import Config
+from dce.heap import heap_trimmer
 from dce.link import LinkServer
 from dce.signal_link import SignalLink
 from dce.wiring import SignalCore, wire
 from exchange.signals import Beat, ClockChanged, EndCalls, StopAdmission
 from vocabulary.errors import CommandRefused
-from vocabulary.limits import NS_PER_S, heartbeat_ns
+from vocabulary.limits import NS_PER_S, heap_trim_beats, heartbeat_ns
 
 log = logging.getLogger("dce.signal")
 
@@ -94,8 +95,13 @@ async def _end_after_failure(core: SignalCore, ended: asyncio.Event) -> None:
 async def _beat(core: SignalCore) -> None:
     """Once a second: clock check, heartbeat, a word about a disk that fills up."""
     warned = ""
+    give_back = heap_trimmer()
+    beats = 0
     while True:
         await asyncio.sleep(heartbeat_ns / NS_PER_S)
+        beats += 1
+        if beats % heap_trim_beats == 0:
+            await asyncio.to_thread(give_back)
         if core.clock.changed():
             core.pump.tell(ClockChanged(core.clock.offset_ns))
         core.pump.tell(Beat())

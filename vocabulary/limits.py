@@ -125,6 +125,7 @@ record_batch_records_max = 20_000
 checkpoint_every_ns = 10 * NS_PER_S
 checkpoint_every_records = 100_000
 heartbeat_ns = NS_PER_S
+heap_trim_beats = 10
 journal_sync_gap_ns = 4 * NS_PER_MS  # between the starts of two syncs; none while calls are few
 idempotency_keys_max = 1_000_000
 
