@@ -51,8 +51,18 @@ log = logging.getLogger("dce.record")
 async def run(config: Config) -> int:
     """Run the worker to its end; its exit code: 0, or EXIT_RECORD where more tries cannot help:
     a damaged journal, a database that does not belong to it, a second record process."""
+    try:
+        await _run(config)
+    except (ExchangeError, OSError) as error:
+        log.error("the record cannot go on: %s", error)
+        return EXIT_RECORD
+    return 0
+
+
+async def _run(config: Config) -> None:
     dsn = database_dsn(config)
     record = Record(config.journal_dir, 0, dsn)
+    checkpointer = Checkpointer(config, asyncio.get_running_loop())
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -60,24 +70,18 @@ async def run(config: Config) -> int:
     await server.start()
     announce_ready()
     told = asyncio.create_task(_stop_when_told(record, stopping))
-    checkpointer = Checkpointer(config, asyncio.get_running_loop())
     following = asyncio.create_task(checkpointer.run())
     following.add_done_callback(lambda _: stopping.set())
     try:
         if await migrated(dsn, stopping):
             await record.run()
-        if following.done():  # it never ends but by an error
-            log.error("checkpoints cannot go on: %s", following.exception())
-            return EXIT_RECORD
-    except (ExchangeError, OSError) as error:
-        log.error("the record cannot go on: %s", error)
-        return EXIT_RECORD
+        if following.done():
+            following.result()  # it ends by an error only, and the next start would meet it too
     finally:
         told.cancel()
         following.cancel()
         checkpointer.close()
         await server.stop()
-    return 0
 
 
 def handler(record: Record) -> Handler:

@@ -20,13 +20,13 @@ from routing.plan_source import load as load_plan
 from tests.interop.ports import free_port
 
 
-def config_at(folder: Path, **more: object) -> Config:
+def config_at(folder: Path, **environ: str) -> Config:
     """A free port and folders of its own; UDP only."""
     config = load(
-        os.devnull, environ={},
+        os.devnull, environ=environ,
         flags={
             "data_dir": str(folder / "data"), "sip.listen": f"udp:127.0.0.1:{free_port()}",
-            "http.listen": "127.0.0.1:0", "journal.segment_mb": "1", "sip.t1_ms": "50", **more,
+            "http.listen": "127.0.0.1:0", "journal.segment_mb": "1", "sip.t1_ms": "50",
         },
     )
     prepare_folders(config)
