@@ -5,7 +5,6 @@ and digest is off, so what the verdicts allow with digest does not apply.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -23,11 +22,6 @@ QUIET_S, POLL_S = 64 * T1_MS / 1_000 + 5, 0.2
 WAITS = [name for name, case in CASES.items() if case["tcp"] == "wait-close"]
 QUICK = [name for name in CASES if name not in WAITS]
 
-# What the server does not do yet over TCP; a case must fail until it does.
-GAPS = {
-    "bigcode": "a response with a broken status closes the connection instead of being dropped",
-    "inv2543": "a message without Content-Length is taken as one without a body, not refused",
-}
 # REGISTER is 405 until there is a registrar: these verdicts ask for what it would answer.
 METHOD_REFUSED = dict.fromkeys(("regaut01", "unksm2", "cparam01", "cparam02", "regescrt"), 405)
 
@@ -84,14 +78,8 @@ def test_udp(server: tuple[str, int], probe: Probe, name: str) -> None:
     assert probe.alive(ALIVE_S)
 
 
-def marked(name: str) -> Any:
-    """A case's name, expected to fail where it is a gap."""
-    marks = [pytest.mark.xfail(reason=GAPS[name], strict=True)] if name in GAPS else []
-    return pytest.param(name, marks=marks)
-
-
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("name", [marked(name) for name in QUICK])
+@pytest.mark.parametrize("name", QUICK)
 def test_tcp(server: tuple[str, int], probe: Probe, name: str) -> None:
     """One message on a connection of its own."""
     verdict, request = CASES[name]["tcp"], stream_octets(name)
