@@ -109,7 +109,7 @@ def extensions() -> list[Extension]:
         Extension(
             name,
             [source_of(name)],
-            extra_compile_args=["-O2", "-fno-plt"],
+            extra_compile_args=["-O3", "-fno-plt"],
             optional=mode != "require",
         )
         for name in COMPILED

@@ -24,7 +24,7 @@ from dce.signal_link import SignalLink
 from dce.wiring import SignalCore, wire
 from exchange.signals import Beat, ClockChanged, EndCalls, StopAdmission
 from vocabulary.errors import CommandRefused
-from vocabulary.limits import NS_PER_S, heap_trim_beats, heartbeat_ns
+from vocabulary.limits import NS_PER_S, heap_trim_ns, heartbeat_ns
 
 log = logging.getLogger("dce.signal")
 
@@ -100,7 +100,7 @@ async def _beat(core: SignalCore) -> None:
     while True:
         await asyncio.sleep(heartbeat_ns / NS_PER_S)
         beats += 1
-        if beats % heap_trim_beats == 0:
+        if beats * heartbeat_ns % heap_trim_ns == 0:
             await asyncio.to_thread(give_back)
         if core.clock.changed():
             core.pump.tell(ClockChanged(core.clock.offset_ns))

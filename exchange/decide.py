@@ -9,17 +9,15 @@ strategy ─► scores by target (or b·g) ────────┘
 
 from __future__ import annotations
 
-from accounts.terms import PayoutKind, Terms
 from auction import reasons
 from auction.engine import Outcome
 from auction.score import auction_key
 from exchange.call import Call
 from exchange.room import Room
-from routing.plan_objects import Campaign, NumberEntry
+from routing.plan_objects import NumberEntry
 from vocabulary.facts import CallRouted, LadderEntry
 from vocabulary.limits import NS_PER_S
 
-PAYOUTS = {"none": PayoutKind.NONE, "fixed": PayoutKind.FIXED, "share": PayoutKind.SHARE}
 ATTESTATION_UNKNOWN = 0
 
 
@@ -31,7 +29,7 @@ def decide(
     campaign = entry.campaign
     area = market.area_of(call.caller)
     outcome = market.auction(campaign, area, call.wall_ns // NS_PER_S, auction_key(call.auction_id))
-    call.terms = terms_of(campaign)
+    call.terms = market.terms(campaign)
     call.ladder = tuple(
         [
             market.ladder_entry(outcome, place)
@@ -73,14 +71,3 @@ def runner_up(desk: Room, outcome: Outcome) -> tuple[LadderEntry, ...]:
     if outcome.runner_up < 0:
         return ()
     return (desk.market.entry_of(outcome.runner_up, outcome.runner_up_score, 0),)
-
-
-def terms_of(campaign: Campaign) -> Terms:
-    """The campaign's terms as they stand now."""
-    return Terms(
-        campaign.qualify_s * NS_PER_S,
-        PAYOUTS[campaign.payout_kind],
-        campaign.payout_micros,
-        campaign.payout_basis_points,
-        campaign.payout_qualify_s * NS_PER_S,
-    )

@@ -7,6 +7,7 @@ cdef class Market:
     cdef public object book
     cdef public object caps
     cdef public object engine
+    cdef public dict frozen
     cdef public object matched
     cdef public object plan
     cdef public dict resting

@@ -15,6 +15,7 @@ from array import array
 from typing import Any
 
 from accounts.holds import Balances
+from accounts.terms import PayoutKind, Terms
 from auction.bid import BidTerms, decode_terms
 from auction.book import Book
 from auction.engine import Engine, Outcome
@@ -34,6 +35,7 @@ from vocabulary.facts import CapUse, LadderEntry
 from vocabulary.limits import NS_PER_S
 from vocabulary.reasons import Refused
 
+PAYOUTS = {"none": PayoutKind.NONE, "fixed": PayoutKind.FIXED, "share": PayoutKind.SHARE}
 NO_WAYS: tuple[Way, ...] = ()
 
 
@@ -41,8 +43,8 @@ class Market:
     """See the module's drawing. One instance for the life of a worker."""
 
     __slots__ = (
-        "addresses", "balances", "book", "caps", "engine", "matched", "plan", "resting", "slots",
-        "strategies", "targets_by_key", "verdicts", "version", "ways", "zone_hours",
+        "addresses", "balances", "book", "caps", "engine", "frozen", "matched", "plan", "resting",
+        "slots", "strategies", "targets_by_key", "verdicts", "version", "ways", "zone_hours",
         "zone_slots",
     )
 
@@ -63,6 +65,7 @@ class Market:
         self.targets_by_key: dict[GatewayKey, list[int]] = {}
         self.resting: dict[GatewayKey, int] = {}
         self.ways: dict[str, tuple[Way, ...]] = {}
+        self.frozen: dict[str, Terms] = {}  # terms by campaign of the plan in force
 
     # Deciding
 
@@ -103,6 +106,13 @@ class Market:
                 self.caps.commit(use)
             else:
                 self.caps.release(use)
+
+    def terms(self, campaign: Campaign) -> Terms:
+        """The campaign's terms as they stand now; made once a plan."""
+        found = self.frozen.get(campaign.id)
+        if found is None:
+            found = self.frozen[campaign.id] = terms_of(campaign)
+        return found
 
     def auction(self, campaign: Campaign, area: Area, wall_s: int, key: int) -> Outcome:
         """Match, evaluate and clear the standing bids of one call. No wait, no allocation a bid."""
@@ -308,6 +318,7 @@ class Market:
             self.balances.set_credit(buyer.slot, buyer.credit_limit_micros)
         self.book.sell_in(plan.currency, "call")
         self.ways = {}
+        self.frozen = {}
         self.targets_by_key = {}
         for target in plan.targets.values():
             for way in self.ways_to(target.id):
@@ -359,3 +370,12 @@ class Market:
             self.caps.recount(CapUse(owner, kind, int(start)), used)
 
 
+def terms_of(campaign: Campaign) -> Terms:
+    """The campaign's terms as they stand now."""
+    return Terms(
+        campaign.qualify_s * NS_PER_S,
+        PAYOUTS[campaign.payout_kind],
+        campaign.payout_micros,
+        campaign.payout_basis_points,
+        campaign.payout_qualify_s * NS_PER_S,
+    )

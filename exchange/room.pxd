@@ -16,7 +16,7 @@ cdef class Room:
     cdef public Market market
     cdef public long long offset_ns
     cdef public list out
-    cdef public bytes pepper
+    cdef public object subjects
     cdef public long long seq
     cdef public long long serials
     cdef public dict top_ups

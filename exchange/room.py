@@ -20,7 +20,7 @@ from sip.signals import Admit
 from sip.timers import Lanes
 from vocabulary import limits
 from vocabulary.facts import Disposition, Fact
-from vocabulary.ids import IdSource
+from vocabulary.ids import IdSource, SubjectIds
 
 COUNTERS = (
     "calls_offered", "calls_answered", "calls_qualified", "calls_completed", "calls_no_answer",
@@ -60,9 +60,9 @@ class Room:
         "market",
         "offset_ns",
         "out",
-        "pepper",
         "seq",
         "serials",
+        "subjects",
         "top_ups",
         "units",
         "waiting",
@@ -76,7 +76,7 @@ class Room:
         next_seq: journal sequence of the first fact; offset_ns: wall time − engine time.
         """
         self.market = market
-        self.pepper = pepper
+        self.subjects = SubjectIds(pepper)
         self.ids = IdSource(secret)
         self.seq = next_seq - 1
         self.offset_ns = offset_ns

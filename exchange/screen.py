@@ -12,8 +12,6 @@ waits and one now_ns holds.
 
 from __future__ import annotations
 
-import hmac
-
 from exchange import decide, ladder, settle
 from exchange.call import Call
 from exchange.room import Room
@@ -114,8 +112,7 @@ def _name_caller(desk: Room, call: Call, offer: CallOffered, trunk: Trunk) -> No
     raw = raw or user_text(offer.from_uri)
     number = normalise(raw, trunk.caller_rule)
     call.caller = number or raw
-    call.subject = hmac.digest(desk.pepper, call.caller.encode("utf-8", "surrogateescape"),
-                               "sha256")[:16]
+    call.subject = desk.subjects.subject_id(call.caller.encode("utf-8", "surrogateescape"))
     call.personal = Personal((
         call.caller,
         offer.from_display.decode("utf-8", "replace"),

@@ -11,4 +11,11 @@ cdef class IdSource:
     cpdef tuple uuid7_pair(self, object wall_ns)
 
 
+cdef class SubjectIds:
+    cdef object _inner
+    cdef object _outer
+
+    cpdef bytes subject_id(self, bytes about)
+
+
 cdef bytes _uuid7(object wall_ns, bytes tail)

@@ -1,6 +1,6 @@
 """Identifiers. Plan ids are slugs chosen by people; record ids are UUIDv7 (RFC 9562 §5.7)."""
 
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Annotated
 
 from msgspec import Meta
@@ -14,6 +14,7 @@ Uuid = Annotated[bytes, Meta(min_length=16, max_length=16)]
 SubjectId = Annotated[bytes, Meta(min_length=16, max_length=16)]
 
 NS_PER_MS = 1_000_000
+BLOCK_BYTES = 64  # of SHA-256
 
 
 class IdSource:
@@ -52,6 +53,29 @@ def _uuid7(wall_ns: int, tail: bytes) -> bytes:
         0x80 | (tail[2] & 0x3F),
         tail[3:10],
     )
+
+
+class SubjectIds:
+    """Names people: HMAC-SHA-256 (RFC 2104) of a number under a secret, cut to 128 bits.
+
+    Both padded key blocks are hashed once; an id costs the two short ends.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, pepper: bytes) -> None:
+        key = (sha256(pepper).digest() if len(pepper) > BLOCK_BYTES else pepper)
+        block = key.ljust(BLOCK_BYTES, b"\x00")
+        self._inner = sha256(bytes(octet ^ 0x36 for octet in block))
+        self._outer = sha256(bytes(octet ^ 0x5C for octet in block))
+
+    def subject_id(self, about: bytes) -> bytes:
+        """16 bytes that depend on secret and number only."""
+        inner = self._inner.copy()
+        inner.update(about)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()[:16]
 
 
 def uuid_text(value: bytes) -> str:

@@ -57,7 +57,7 @@ udp_receive_buffer_bytes = 4 * 1_048_576
 udp_batch_max = 64
 udp_wakes_max = 8  # wake-ups in one window after which a socket is read on a timer
 udp_wake_window_ns = 4 * NS_PER_MS
-udp_moderation_ns = NS_PER_MS
+udp_moderation_ns = 2 * NS_PER_MS
 udp_empty_reads_max = 10  # readings on end that find nothing, then readiness serves again
 udp_errors_per_wake_max = 64
 flows_cached_max = 16_384  # per UDP socket; a forged source overwrites, it never grows
@@ -125,7 +125,7 @@ record_batch_records_max = 20_000
 checkpoint_every_ns = 10 * NS_PER_S
 checkpoint_every_records = 100_000
 heartbeat_ns = NS_PER_S
-heap_trim_beats = 10
+heap_trim_ns = 10 * NS_PER_S
 journal_sync_gap_ns = 4 * NS_PER_MS  # between the starts of two syncs; none while calls are few
 idempotency_keys_max = 1_000_000
 

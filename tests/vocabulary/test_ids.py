@@ -1,10 +1,12 @@
 """Identifiers: UUIDv7 layout and order, their text, keyed chance."""
 
+import hmac
+
 import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from vocabulary.ids import IdSource, keyed_hash, parse_uuid, uuid_text
+from vocabulary.ids import IdSource, SubjectIds, keyed_hash, parse_uuid, uuid_text
 
 SECRET = b"k" * 32
 MS = 1_000_000
@@ -65,3 +67,8 @@ def test_keyed_hash_depends_on_key_and_parts() -> None:
     for other in (keyed_hash(b"yek", b"a", b"b"), keyed_hash(b"key", b"ab"),
                   keyed_hash(b"key", b"b", b"a")):
         assert other != base
+
+
+@given(st.binary(min_size=1, max_size=100), st.binary(max_size=40))
+def test_subject_ids_are_hmac_sha_256(pepper: bytes, about: bytes) -> None:
+    assert SubjectIds(pepper).subject_id(about) == hmac.digest(pepper, about, "sha256")[:16]
