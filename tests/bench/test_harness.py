@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from routing.plan_source import load as load_plan
+from tests.bench import publish, rows
 from tests.bench.cpu import command_line, cpu_ns, memory, tree, tree_cpu_ns
 from tests.bench.decision import histogram_rows
 from tests.bench.plan import BUYERS, CALLER_AREA, CALLER_STATE, PASSING, plan
@@ -124,3 +125,15 @@ def test_sipp_statistics_are_read(tmp_path: Path) -> None:
     assert (stats.messages, stats.retransmissions) == (7, 3)
     assert stats.reasons == {"TimeoutOnRecv": 1}
     assert seconds("00:01:00:500000") == 60.5
+
+
+def test_the_page_is_filled_between_its_markers(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n")
+    entry = rows.row("b2bua.vs_sippy", 11.5, "x", "higher", "a condition")
+    publish.publish([entry], page)
+    text = page.read_text()
+    assert text.startswith(f"before\n{publish.BEGIN}")
+    assert text.endswith(f"{publish.END}\nafter\n")
+    assert "old" not in text
+    assert "| `b2bua.vs_sippy` | 11.5 | x | 12 | **below the bar** |" in text
