@@ -14,6 +14,7 @@ cdef class Pump:
     cdef public object on_closed
     cdef public object on_durable
     cdef public long long overruns
+    cdef public long long refused
     cdef public object send
     cdef public long long turns
     cdef public object wait_durable
@@ -22,5 +23,6 @@ cdef class Pump:
     cpdef turn(self, long long now_ns)
     cdef _notify(self, list notices, long long now_ns)
     cdef _carry(self, list outputs, long long now_ns)
+    cdef _refused(self, object command, long long now_ns)
     cdef _expire(self, long long now_ns)
     cdef _arm(self, long long now_ns)

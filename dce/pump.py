@@ -22,8 +22,9 @@ from dce.histogram import Histogram
 from exchange.desk import Desk
 from exchange.signals import Durable, JournalFailed
 from sip.endpoint import Endpoint
-from sip.signals import CallOffered, Flow, FlowLost
+from sip.signals import CallOffered, Flow, FlowLost, Join
 from vocabulary import limits
+from vocabulary.errors import LocalProtocolError
 from vocabulary.facts import CallAnswered, CallClosed
 from vocabulary.limits import NS_PER_MS
 
@@ -34,7 +35,7 @@ class Pump:
     __slots__ = (
         "append", "armed_ns", "clock", "decision_cpu", "decision_wall", "desk", "encode",
         "endpoint", "handle", "kinds", "late", "loop", "on_closed", "on_durable", "overruns",
-        "send", "turns", "wait_durable", "waits",
+        "refused", "send", "turns", "wait_durable", "waits",
     )
 
     def __init__(
@@ -71,6 +72,7 @@ class Pump:
         self.on_closed: Callable[[CallClosed], None] | None = None
         self.on_durable: Callable[[int], None] | None = None
         self.overruns = 0
+        self.refused = 0
         self.turns = 0
 
     def batch(self, received: list[Any]) -> None:
@@ -134,7 +136,10 @@ class Pump:
             if sent:
                 sends = sends + sent if sends else sent
             if not notices:
-                break
+                outputs = self.desk.drain()
+                if not outputs:
+                    break
+                continue
             rounds += 1
             if rounds > limits.pump_rounds_max:
                 self._overrun(notices, now_ns)
@@ -167,7 +172,10 @@ class Pump:
         for output in outputs:
             kind = kinds.get(type(output))
             if kind is None:
-                self.endpoint.perform(output, now_ns)
+                try:
+                    self.endpoint.perform(output, now_ns)
+                except LocalProtocolError:
+                    self._refused(output, now_ns)
                 continue
             seq += 1
             self.append(seq, kind, self.encode(output))
@@ -175,6 +183,14 @@ class Pump:
                 self.waits[seq] = now_ns
             elif type(output) is CallClosed and self.on_closed is not None:
                 self.on_closed(output)
+
+    def _refused(self, command: Any, now_ns: int) -> None:
+        """A command its leg does not allow is an error of ours: it ends that call only."""
+        self.refused += 1
+        leg = command.a if type(command) is Join else getattr(command, "leg", 0)
+        call = self.desk.legs.get(leg)
+        if call is not None:
+            self.desk.fault(call, now_ns)
 
     def _overrun(self, notices: list[Any], now_ns: int) -> None:
         """Too many rounds: a loop of ours in some call. End those calls only."""

@@ -121,6 +121,8 @@ def _journal_metrics(core: SignalCore) -> list[Metric]:
         Metric("dce_journal_spare_failed", "gauge",
                "1 while the next segment cannot be prepared.", (), 1 if found.spare_failed else 0),
         Metric("dce_pump_turns_total", "counter", "Turns of the pump.", (), core.pump.turns),
+        Metric("dce_pump_refused_total", "counter", "Commands a leg did not allow.", (),
+               core.pump.refused),
         Metric("dce_pump_overruns_total", "counter", "Turns cut short.", (), core.pump.overruns),
     ]
 
