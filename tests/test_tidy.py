@@ -46,9 +46,8 @@ UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) 
 FOREIGN = re.compile(
     "|".join(
         [
-            "/work/" + r"(main|shared|\.library)\b",
-            "/tmp/" + "contract",
-            "/root/" + r"\w",
+            re.escape(f"{ROOT}/"),
+            r"(?<![\w.])/(root|home)/\w",
             r"\bissue" + r" (#|no\. ?)?\d",
             "issues" + " show",
             "pypi" + r"\.org",

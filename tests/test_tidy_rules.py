@@ -19,7 +19,7 @@ MARK = "TO" + "DO"
         (tidy.docstring_faults, '"""M."""\ndef public():\n    return 1\n'),
         (tidy.docstring_faults, '"""M."""\nclass A:\n    """A."""\n    def m(self): ...\n'),
         (tidy.word_faults, f"# {MARK}: later\n"),
-        (tidy.word_faults, "path = '/work/" + "main/sip'\n"),
+        (tidy.word_faults, f"path = '{tidy.ROOT}/sip'\n"),
         (tidy.word_faults, "see issue" + " #3\n"),
         (tidy.word_faults, "https://pypi" + ".org/simple\n"),
         (tidy.dead_code_faults, "x = 1\n# y = 2\n"),
