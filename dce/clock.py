@@ -29,7 +29,3 @@ class EngineClock:
             return False
         self.offset_ns = offset_ns
         return True
-
-    def loop_time(self, instant_ns: int, loop_now_s: float) -> float:
-        """When the event loop's clock will read that engine instant."""
-        return loop_now_s + max(0, instant_ns - self.now_ns()) / 1e9

@@ -112,7 +112,7 @@ class Phone:
 
     def hear(self, notice: Notice) -> None:
         """Take one notice of the endpoint; answer with `say` and `later`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} says nothing to {type(notice).__name__}")
 
     def say(self, command: Command) -> None:
         """Give a command within the turn."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from math import ceil
 
 LINEAR_BITS = 5  # 32 sub-buckets for each power of two: at most 3.2 % wide
 
@@ -36,17 +35,6 @@ class Histogram:
         first = max(0, filled[0] - 1)
         bounds = tuple(upper_ns(index) / 1e9 for index in range(first, last))
         return bounds, (*self.counts[first:last], 0)
-
-    def quantile_ns(self, share: float) -> int:
-        """Upper bound of the bucket that holds the quantile; 0 when nothing was counted."""
-        total = sum(self.counts)
-        wanted = ceil(total * share)
-        seen = 0
-        for index, count in enumerate(self.counts):
-            seen += count
-            if count and seen >= wanted:
-                return upper_ns(index)
-        return 0
 
 
 def bucket_of(value_ns: int) -> int:

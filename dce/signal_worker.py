@@ -14,7 +14,6 @@ import logging
 import signal
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from dce.child import EXIT_JOURNAL, announce_ready
 from dce.config import Config
@@ -113,8 +112,3 @@ def warn_of_spare(failed: str, warned: str) -> str:
     if failed and failed != warned:
         log.warning("the journal's next segment cannot be prepared, calls go on: %s", failed)
     return failed
-
-
-def state_folders(config: Config) -> tuple[Path, ...]:
-    """Folders that must exist before a worker starts."""
-    return (config.journal_dir, config.checkpoint_dir, config.keys_dir, config.plans_dir)
