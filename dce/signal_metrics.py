@@ -58,6 +58,7 @@ def statistics(core: SignalCore) -> Statistics:
             _shown("dce_answer_durable_wait_seconds",
                    "Wait of an answer for its start record.", pump.wait_durable),
             _shown("dce_timer_lateness_seconds", "How late timers fire.", pump.late),
+            _shown("dce_gc_pause_seconds", "Length of one garbage collection.", core.gc_pauses),
         ),
     )
 

@@ -9,13 +9,13 @@ It needs no database and no network service, neither to start nor to take calls.
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import time
 from contextlib import suppress
 
 from dce.child import EXIT_JOURNAL, announce_ready
+from dce.collector import tune_collector, watch_collector
 from dce.config import Config
 from dce.heap import heap_trimmer
 from dce.link import LinkServer
@@ -42,7 +42,8 @@ async def run(config: Config) -> int:
     server = LinkServer(config.signal_socket, SignalLink(core).handle)
     await server.start()
     aside = [loop.create_task(_beat(core)), loop.create_task(_end_after_failure(core, ended))]
-    _tune_collector()
+    tune_collector()
+    watch_collector(core.gc_pauses)
     announce_ready()
     log.info("taking calls on %s", ", ".join(f"{t} {h}:{p}" for t, h, p in core.bound()))
     await ended.wait()
@@ -52,13 +53,6 @@ async def run(config: Config) -> int:
     await server.stop()
     core.close()
     return EXIT_JOURNAL if core.journal.failed else 0
-
-
-def _tune_collector() -> None:
-    """What lives from the start on is never walked again; young garbage is rare here."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
 
 
 async def end_calls(core: SignalCore) -> None:

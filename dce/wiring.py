@@ -23,6 +23,7 @@ from dce.call_log import call_log
 from dce.clock import EngineClock
 from dce.config import Config
 from dce.folders import secret_file
+from dce.histogram import Histogram
 from dce.pump import Pump
 from dce.recovery import recover
 from exchange.desk import Desk
@@ -79,6 +80,7 @@ class SignalCore:
     resolver: Resolver
     durable: "DurableWaits"
     applying: asyncio.Lock
+    gc_pauses: Histogram
 
     def bound(self) -> list[tuple[str, str, int]]:
         """(transport, host, port) of every listener."""
@@ -281,7 +283,7 @@ async def wire(config: Config, loop: asyncio.AbstractEventLoop) -> SignalCore:
     pumps.append(pump)
     core = SignalCore(
         config, clock, desk, endpoint, sockets, journal, pump, Resolver(loop), durable,
-        asyncio.Lock(),
+        asyncio.Lock(), Histogram("gc_pause"),
     )
     _begin(core, replay)
     return core
