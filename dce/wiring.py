@@ -25,7 +25,7 @@ from dce.config import Config
 from dce.folders import secret_file
 from dce.histogram import Histogram
 from dce.pump import Pump
-from dce.recovery import recover
+from dce.recovery import LastPlan, begin, recover
 from exchange.desk import Desk
 from exchange.market import Market
 from exchange.planning import stale_ids
@@ -41,14 +41,13 @@ from sip.signals import Flow
 from storage.fact_types import FACT_TYPES
 from storage.journal import Journal
 from storage.sealing import open_keys
-from vocabulary import codec, facts
+from vocabulary import codec
 from vocabulary.commands import PlanSwapped
 from vocabulary.errors import CommandRefused, ExchangeError
 from vocabulary.limits import NS_PER_MS
 
 log = logging.getLogger("dce.signal")
 
-VERSION = "0.1.0"
 PEPPER_BYTES = 32
 BIDS_PER_STEP = 128  # about 2 ms of the loop at most
 
@@ -312,25 +311,17 @@ def _desk(config: Config, replay: Replay, clock: EngineClock, journal: Journal) 
 
 
 def _begin(core: SignalCore, replay: Replay) -> None:
-    """The first facts of this process, the calls that the last one left, the last plan."""
+    """Go on where the last process ended; the facts of that are handed to the journal."""
     desk = core.desk
     now_ns = core.clock.now_ns()
-    desk.emit(
-        facts.Started(now_ns, 0, core.journal.epoch, now_ns + desk.offset_ns, VERSION)
-    )
-    desk.emit(facts.ClockSet(now_ns, desk.offset_ns))
-    closed = replay.close_open(now_ns)
-    for fact in closed:
-        replay.apply(desk.emit(fact), fact)
-    if closed:
-        log.warning("closed %d calls that the last process left open", len(closed))
-    desk.market.restore(replay.state)
-    desk.top_ups.update(replay.state.top_ups)
     version = plan_files.read_current(core.config.plans_dir)
+    closed = begin(
+        desk, replay, core.journal.epoch, now_ns,
+        lambda: _last_plan(core, version) if version else None,
+    )
+    if closed:
+        log.warning("closed %d calls that the last process left open", closed)
     if version:
-        plan, digest, bids = _last_plan(core, version)
-        desk.perform(SwapPlan(plan, bids, digest), now_ns)
-        desk.market.recount_caps(replay.state)
         core.keep_order()
     core.pump.turn(now_ns)
     if version:
@@ -338,7 +329,7 @@ def _begin(core: SignalCore, replay: Replay) -> None:
         core.watch_addresses()
 
 
-def _last_plan(core: SignalCore, version: int) -> tuple[Plan, bytes, tuple[BidTerms, ...]]:
+def _last_plan(core: SignalCore, version: int) -> LastPlan:
     folder = core.config.plans_dir
     source: PlanFile
     source, digest = plan_files.read_plan(plan_files.plan_path(folder, version))
