@@ -74,12 +74,14 @@ class Plans(Protocol):
 class Deps(Struct, frozen=True):
     """Everything the application uses.
 
-    ask: the signal worker over the link. record_statistics, record_health: of the record worker.
+    ask: the signal worker over the link. record_statistics, record_health: of the record worker;
+    supervisor_statistics: of who starts them all.
     find_token: name of a token's hash. database_up: whether PostgreSQL answered last time.
     """
 
     ask: Ask
     record_statistics: Callable[[], Awaitable[Statistics]]
+    supervisor_statistics: Callable[[], Awaitable[Statistics]]
     record_health: Callable[[], Awaitable[Health]]
     records: Records
     plans: Plans

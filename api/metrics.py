@@ -5,7 +5,7 @@ them into prometheus-client families, with our own HTTP counters beside them.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from time import perf_counter
 
 from aiohttp import web
@@ -31,6 +31,7 @@ from vocabulary.commands import Metric as Sample
 from vocabulary.errors import CommandRefused
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
+PARTS = ("signal", "record", "supervisor")
 BOUNDS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # start times: twice the scrape
@@ -87,41 +88,37 @@ def metric_routes(deps: Deps, http: HttpCounters) -> list[web.AbstractRouteDef]:
     """The route of this module."""
 
     async def metrics(_request: web.Request) -> web.Response:
-        signal, record, database = await asyncio.gather(
-            _signal_statistics(deps), _record_statistics(deps), deps.database_up()
+        *parts, database = await asyncio.gather(
+            _unless_away(_signal_statistics(deps)), _unless_away(deps.record_statistics()),
+            _unless_away(deps.supervisor_statistics()), deps.database_up(),
         )
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Snapshot(_families(signal, record, database)))
+        registry.register(_Snapshot(_families(dict(zip(PARTS, parts, strict=True)), database)))
         body = generate_latest(registry) + generate_latest(http.registry)
         return web.Response(body=body, headers={"Content-Type": TEXT})
 
     return [web.get("/metrics", metrics, name="metrics")]
 
 
-async def _signal_statistics(deps: Deps) -> Statistics | None:
+async def _signal_statistics(deps: Deps) -> Statistics:
+    return await ask_for(deps.ask, ReadStatistics(), Statistics)
+
+
+async def _unless_away(asking: Awaitable[Statistics]) -> Statistics | None:
     try:
-        return await ask_for(deps.ask, ReadStatistics(), Statistics)
+        return await asking
     except CommandRefused:
         return None
 
 
-async def _record_statistics(deps: Deps) -> Statistics | None:
-    try:
-        return await deps.record_statistics()
-    except CommandRefused:
-        return None
-
-
-def _families(
-    signal: Statistics | None, record: Statistics | None, database: bool
-) -> Iterator[Metric]:
-    """Up gauges of the parts, then all families of the workers."""
+def _families(parts: Mapping[str, Statistics | None], database: bool) -> Iterator[Metric]:
+    """Up gauges of the parts, then all families of the processes."""
     up = GaugeMetricFamily("dce_up", "Whether a part answered this scrape", labels=["part"])
-    for part, answered in (("signal", signal), ("record", record)):
+    for part, answered in parts.items():
         up.add_metric([part], 0.0 if answered is None else 1.0)
     up.add_metric(["database"], float(database))
     yield up
-    for statistics in (signal, record):
+    for statistics in parts.values():
         if statistics is not None:
             yield from statistics_families(statistics)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -35,12 +36,23 @@ EXIT_PORT = 1
 log = logging.getLogger("dce.api")
 
 
+class Links(NamedTuple):
+    """The other processes."""
+
+    signal: LinkClient
+    record: LinkClient
+    supervisor: LinkClient
+
+
 async def run(config: Config) -> int:
     """Run the worker to its end; its exit code: 0, or EXIT_PORT if the address is taken."""
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    links = LinkClient(config.signal_socket), LinkClient(config.record_socket)
+    links = Links(
+        LinkClient(config.signal_socket), LinkClient(config.record_socket),
+        LinkClient(config.supervisor_socket),
+    )
     database = Database(database_dsn(config))
     runner = web.AppRunner(
         make_app(make_deps(config, links, database)), access_log=None,
@@ -62,23 +74,24 @@ async def run(config: Config) -> int:
             await link.close()
 
 
-def make_deps(config: Config, links: tuple[LinkClient, LinkClient], database: Database) -> Deps:
-    """What the application is given. links: of the signal and the record worker."""
-    signal_link, record_link = links
-    ask_record = linked_ask(record_link, "record")
+def make_deps(config: Config, links: Links, database: Database) -> Deps:
+    """What the application is given."""
+    ask_record = linked_ask(links.record, "record")
+    ask_supervisor = linked_ask(links.supervisor, "supervisor")
     return Deps(
-        ask=linked_ask(signal_link, "signal"),
-        record_statistics=lambda: _record_statistics(ask_record),
+        ask=linked_ask(links.signal, "signal"),
+        record_statistics=lambda: _statistics(ask_record),
+        supervisor_statistics=lambda: _statistics(ask_supervisor),
         record_health=lambda: _record_health(ask_record),
         records=RecordedCalls(config, database),
-        plans=PlanStore(config.plans_dir, database, linked_ask(signal_link, "signal", PLAN_S)),
+        plans=PlanStore(config.plans_dir, database, linked_ask(links.signal, "signal", PLAN_S)),
         find_token=TokenCache(config.tokens_file).find,
         database_up=database.up,
         cursor_key=secret_file(config.keys_dir / "cursor.key", CURSOR_KEY_BYTES),
     )
 
 
-async def _record_statistics(ask: Ask) -> Statistics:
+async def _statistics(ask: Ask) -> Statistics:
     return await ask_for(ask, ReadStatistics(), Statistics)
 
 

@@ -1,19 +1,30 @@
-"""What a child process of the supervisor does first: die with its parent, say when it is ready.
+"""What a child process of the supervisor does: die with its parent, say that it serves and lives.
 
-The supervisor passes one end of a pipe as DCE_CHILD_READY_FD and its own process id as
-DCE_CHILD_PARENT. Run by hand (`dce worker …` in a shell) neither is set and both do nothing.
+```
+pipe to the supervisor:  "ready" once it serves │ "beat" every second from its event loop
+SIGUSR2 ─► the stacks of all threads on stderr, written without the interpreter's help
+```
+The supervisor passes its end of the pipe as DCE_CHILD_REPORT_FD and its own process id as
+DCE_CHILD_PARENT. Run by hand (`dce worker …` in a shell) neither is set and nothing is said.
 """
 
+import asyncio
 import ctypes
+import faulthandler
 import os
 import signal
+from contextlib import suppress
 
-READY_FD = "DCE_CHILD_READY_FD"
+from vocabulary.limits import NS_PER_S, child_beat_ns
+
+REPORT_FD = "DCE_CHILD_REPORT_FD"
 PARENT = "DCE_CHILD_PARENT"
 READY_LINE = b"ready\n"
+BEAT_LINE = b"beat\n"
+STACKS = signal.SIGUSR2
 EXIT_JOURNAL = 3
 EXIT_RECORD = 4
-EXIT_REASONS = {  # statuses that `dce run` passes on
+EXIT_REASONS = {  # statuses that no further start would mend; `dce run` passes them on
     EXIT_JOURNAL: "its journal failed; what was acknowledged is safe",
     EXIT_RECORD: "the record cannot go on, its log says why",
 }
@@ -33,9 +44,27 @@ def follow_parent() -> None:
         raise SystemExit("the supervisor is gone")
 
 
+def write_stacks_when_asked() -> None:
+    """From now on STACKS, and every fatal signal, writes the stacks of all threads to stderr."""
+    faulthandler.enable()
+    faulthandler.register(STACKS, all_threads=True)
+
+
 def announce_ready() -> None:
     """Tell the supervisor that this process serves: sockets bound, state loaded. Once."""
-    descriptor = os.environ.pop(READY_FD, "")
+    _say(READY_LINE)
+
+
+async def beat(every_s: float = child_beat_ns / NS_PER_S) -> None:
+    """Tell the supervisor again and again that this event loop turns. Until cancelled."""
+    while True:
+        _say(BEAT_LINE)
+        await asyncio.sleep(every_s)
+
+
+def _say(line: bytes) -> None:
+    """A full pipe means a supervisor that reads nothing, a broken one that it is gone."""
+    descriptor = os.environ.get(REPORT_FD, "")
     if descriptor:
-        os.write(int(descriptor), READY_LINE)
-        os.close(int(descriptor))
+        with suppress(BlockingIOError, BrokenPipeError):
+            os.write(int(descriptor), line)

@@ -190,6 +190,11 @@ class Config(Struct, frozen=True):
         """Link of the record worker."""
         return self.runtime / "record.sock"
 
+    @property
+    def supervisor_socket(self) -> Path:
+        """Link of the supervisor, for its counters."""
+        return self.runtime / "supervisor.sock"
+
     def origin(self, key: str) -> str:
         """Key and where it was set: "sip.listen (configs/config.yaml:12)"."""
         where = self.origins.get(key)

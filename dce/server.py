@@ -1,29 +1,41 @@
-"""`dce run`: folders, lock, ports, embedded PostgreSQL, migrations, and then the supervisor."""
+"""`dce run`: folders, lock, ports, and then the supervisor with the embedded PostgreSQL beside it.
+
+```
+signal ─► PostgreSQL (ours, if no database.url), migrations ──(≤ DATABASE_S)──► record ─► api ─► ready
+```
+Calls are taken as soon as signal serves: a database that recovers for minutes after a power cut,
+or cannot be had at all, only makes the record wait.
+"""
 
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import asyncpg
 
 from dce.busy_port import check_ports
+from dce.child_process import Child
 from dce.config import Config
 from dce.database import AWAY, CONNECT_S, database_dsn, embedded_postgres
+from dce.database_keeper import DatabaseKeeper
 from dce.folders import lock_data, prepare_folders
-from dce.link import LinkClient, LinkDown
-from dce.supervisor import Child, Supervisor
+from dce.link import LinkClient, LinkDown, LinkServer
+from dce.service_notice import ServiceNotice
+from dce.supervisor import Supervisor
+from dce.supervisor_link import handler
 from dce.telemetry import configure_logs
 from storage.migrate import migrate_up
-from storage.postgres import EmbeddedPostgres
 from vocabulary.commands import Drain, Draining, Health, ReadHealth
 from vocabulary.errors import ExchangeError
+from vocabulary.limits import descriptors_wanted
 
-CHILDREN = ("signal", "record", "api")
+CHILDREN = ("signal", "record", "api")  # the first carries the calls
+DATABASE_S = 15.0  # what record and api wait for it at the start, so that a first user finds it
 POLL_S = 0.2  # how often a drain asks whether the last call has ended
-RESTART_S = 5.0
 
 log = logging.getLogger("dce.supervisor")
 
@@ -37,43 +49,48 @@ def run(config: Config, arguments: Sequence[str]) -> int:
     prepare_folders(config)
     with lock_data(config):
         check_ports(config)
-        postgres = None if config.database.url else embedded_postgres(config)
-        try:
-            if postgres is not None:
-                _start_embedded(postgres)
-            return asyncio.run(_serve(config, arguments, postgres))
-        finally:
-            if postgres is not None:
-                postgres.stop()
+        raise_descriptors()
+        return asyncio.run(_serve(config, arguments))
 
 
-def _start_embedded(postgres: EmbeddedPostgres) -> bool:
-    """Whether it runs. On this thread, since the kernel ends it with the thread it came from."""
-    try:
-        postgres.start()
-    except (ExchangeError, OSError) as error:
-        log.error("embedded PostgreSQL is away, calls go on without: %s", error)
-        return False
-    return True
+def raise_descriptors(wanted: int = descriptors_wanted) -> int:
+    """Open files that this process and its children may have: as many as wanted, as far as the
+    hard limit goes. Returns the limit in force."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        return most
+    return soft
 
 
-async def _serve(
-    config: Config, arguments: Sequence[str], postgres: EmbeddedPostgres | None
-) -> int:
-    await _migrate(config)
-    supervisor = Supervisor(_children(arguments), lambda: drain(config))
+async def _serve(config: Config, arguments: Sequence[str]) -> int:
+    notice = ServiceNotice.take(os.environ)
+    keeper = None if config.database.url else DatabaseKeeper(embedded_postgres(config))
+    database = asyncio.create_task(_database(config, keeper))
+    supervisor = Supervisor(
+        _children(arguments), lambda: drain(config),
+        before={"record": lambda: _a_while(database)}, notice=_notices(config, notice),
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.tell)
-    aside = [asyncio.create_task(_say_ready(config, supervisor))]
-    if postgres is not None:
-        aside.append(asyncio.create_task(_keep(postgres)))
+    link = LinkServer(
+        config.supervisor_socket, handler(supervisor.children, supervisor.restarts)
+    )
+    await link.start()
+    aside = [database, asyncio.create_task(notice.keep_awake())]
+    if keeper is not None:
+        aside.append(asyncio.create_task(keeper.run()))
     try:
         return await supervisor.run()
     finally:
         for task in aside:
             task.cancel()
         await asyncio.gather(*aside, return_exceptions=True)
+        await link.stop()
+        if keeper is not None:
+            await keeper.close()
 
 
 def _children(arguments: Sequence[str]) -> list[Child]:
@@ -83,6 +100,19 @@ def _children(arguments: Sequence[str]) -> list[Child]:
         )
         for name in CHILDREN
     ]
+
+
+async def _a_while(database: "asyncio.Task[None]") -> None:
+    done, _ = await asyncio.wait({database}, timeout=DATABASE_S)
+    if not done:
+        log.warning("PostgreSQL is not up after %.0f s, the rest starts without", DATABASE_S)
+
+
+async def _database(config: Config, keeper: DatabaseKeeper | None) -> None:
+    """One attempt to have PostgreSQL and its schema."""
+    if keeper is not None:
+        await keeper.attempted.wait()
+    await _migrate(config)
 
 
 async def _migrate(config: Config) -> None:
@@ -99,35 +129,21 @@ async def _migrate(config: Config) -> None:
         log.error("PostgreSQL is away or cannot be migrated, calls go on without: %s", why)
 
 
-async def _say_ready(config: Config, supervisor: Supervisor) -> None:
-    await supervisor.all_ready.wait()
-    host, port = config.http.address()
-    shown = f"[{host}]" if ":" in host else host
-    sip = ", ".join(config.sip.listen)
-    print(f"dce: ready. SIP {sip}; HTTP http://{shown}:{port}", flush=True)
+def _notices(config: Config, notice: ServiceNotice) -> Callable[[str], None]:
+    """Tells the service manager, and whoever reads stdout that all processes serve."""
 
+    def tell(word: str) -> None:
+        if word == "draining":
+            notice.say("STOPPING=1", "STATUS=draining: no new calls, live calls go on")
+            return
+        host, port = config.http.address()
+        shown = f"[{host}]" if ":" in host else host
+        sip = ", ".join(config.sip.listen)
+        where = f"SIP {sip}; HTTP http://{shown}:{port}"
+        notice.say("READY=1", f"STATUS={where}")
+        print(f"dce: ready. {where}", flush=True)
 
-async def _keep(postgres: EmbeddedPostgres) -> None:
-    """Start the embedded server again whenever it ends; only the record lags meanwhile."""
-    while True:
-        if postgres.pid is not None:
-            await _until_gone(postgres.pid)
-            log.error("embedded PostgreSQL ended, starting it again")
-            postgres.stop()  # reaps it
-        if not _start_embedded(postgres):
-            await asyncio.sleep(RESTART_S)
-
-
-async def _until_gone(pid: int) -> None:
-    gone = asyncio.Event()
-    descriptor = os.pidfd_open(pid)
-    loop = asyncio.get_running_loop()
-    loop.add_reader(descriptor, gone.set)
-    try:
-        await gone.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
+    return tell
 
 
 async def drain(config: Config) -> None:

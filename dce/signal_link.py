@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from dce.link import Handler
 from dce.signal_metrics import statistics
 from dce.wiring import SignalCore
 from exchange.signals import StopAdmission
@@ -29,6 +30,27 @@ from vocabulary.commands import (
 from vocabulary.errors import CommandRefused, PlanRefused
 
 log = logging.getLogger("dce.signal")
+
+
+class StartingLink:
+    """Handler of a LinkServer whose worker still recovers: it says so until it is opened."""
+
+    def __init__(self) -> None:
+        self._behind: Handler | None = None
+
+    def open(self, handler: Handler) -> None:
+        """From now on this one answers."""
+        self._behind = handler
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request."""
+        if self._behind is not None:
+            return await self._behind(request)
+        if isinstance(request, ReadHealth):
+            return Health(
+                ready=False, reasons=("starting",), plan_version=0, calls_live=0, durable_seq=0
+            )
+        return Refusal("signal_away", "the signal process is starting", retry=True)
 
 
 class SignalLink:

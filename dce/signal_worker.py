@@ -1,7 +1,7 @@
 """The signal worker: recover, open the journal, take calls, serve the link, end cleanly.
 
 ```
-recover ─► journal ─► desk ─► plan of the last start ─► sockets ─► link ─► ready
+link ("starting") ─► recover ─► journal ─► desk ─► plan of the last start ─► warm ─► link, ready
 SIGTERM ─► close admission (Drain does it earlier) ─► end live calls ─► close sockets, journal ─► 0
 journal failed ─► new calls 503 ─► no live call, or signal.drain_s ─► the same way ─► EXIT_JOURNAL
 ```
@@ -19,7 +19,8 @@ from dce.collector import tune_collector, watch_collector
 from dce.config import Config
 from dce.heap import heap_trimmer
 from dce.link import LinkServer
-from dce.signal_link import SignalLink
+from dce.signal_link import SignalLink, StartingLink
+from dce.warming import warm
 from dce.wiring import SignalCore, wire
 from exchange.signals import Beat, ClockChanged, EndCalls, StopAdmission
 from vocabulary.errors import CommandRefused
@@ -35,12 +36,19 @@ GOODBYE_S = 2.0  # for the answers to our last BYEs; a peer that is away is not 
 async def run(config: Config) -> int:
     """Run the worker to its end; its exit code: 0, or EXIT_JOURNAL after a failed journal."""
     loop = asyncio.get_running_loop()
-    core = await wire(config, loop)
+    door = StartingLink()
+    server = LinkServer(config.signal_socket, door.handle)
+    await server.start()
+    try:
+        core = await wire(config, loop)
+    except BaseException:
+        await server.stop()
+        raise
+    warm(core)
+    door.open(SignalLink(core).handle)
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    server = LinkServer(config.signal_socket, SignalLink(core).handle)
-    await server.start()
     aside = [loop.create_task(_beat(core)), loop.create_task(_end_after_failure(core, ended))]
     tune_collector()
     watch_collector(core.gc_pauses)

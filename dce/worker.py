@@ -5,22 +5,34 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from dce.child import follow_parent
+from dce.child import beat, follow_parent, write_stacks_when_asked
 from dce.config import Config
 from dce.folders import prepare_folders
 from dce.telemetry import configure_logs
+
+Main = Callable[[Config], Awaitable[int]]
 
 
 def run_worker(kind: str, config: Config) -> int:
     """Run worker `kind` ("signal" | "record" | "api") to its end; its exit code."""
     follow_parent()
+    write_stacks_when_asked()
     prepare_folders(config)
     configure_logs(config.log_level, config.environment, kind)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_main(kind)(config))  # type: ignore[arg-type]
+        return runner.run(_alive(_main(kind), config))
 
 
-def _main(kind: str) -> Callable[[Config], Awaitable[int]]:
+async def _alive(main: Main, config: Config) -> int:
+    """The worker, beating from the first turn of its loop to the last."""
+    beating = asyncio.create_task(beat())
+    try:
+        return await main(config)
+    finally:
+        beating.cancel()
+
+
+def _main(kind: str) -> Main:
     if kind == "signal":
         from dce.signal_worker import run
     elif kind == "record":

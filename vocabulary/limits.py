@@ -129,6 +129,16 @@ heap_trim_ns = 10 * NS_PER_S
 journal_sync_gap_ns = 4 * NS_PER_MS  # between the starts of two syncs; none while calls are few
 idempotency_keys_max = 1_000_000
 
+# Processes (a supervisor's tick is one beat of its children)
+child_beat_ns = NS_PER_S
+child_stuck_ns = 20 * NS_PER_S  # silence of a child that served: its loop is stuck
+child_start_ns = 120 * NS_PER_S  # silence of one that does not serve yet: imports, a large plan
+restart_first_ns = 100 * NS_PER_MS
+restart_longest_ns = 30 * NS_PER_S
+child_stable_ns = 60 * NS_PER_S  # a child that served so long is started again without a wait
+stacks_ns = NS_PER_S  # for a stuck child to write its stacks before it is killed
+descriptors_wanted = 16_384  # every stream connection, links, HTTP, files, and as many again
+
 # Link and HTTP
 frame_bytes_max = 128 * 1_048_576
 http_body_bytes_max = plan_bytes_max
@@ -161,6 +171,9 @@ assert no_response_ns < ring_ns
 assert no_response_ns < connect_expected_s * NS_PER_S < ring_ns
 assert durable_wait_ns < 64 * t1_ns
 assert checkpoint_every_ns > heartbeat_ns
+assert child_beat_ns < child_stuck_ns < child_start_ns
+assert restart_first_ns < restart_longest_ns < child_stable_ns
+assert descriptors_wanted > 2 * stream_connections_max
 assert record_bytes_max < segment_bytes <= frame_bytes_max
 # One reason per candidate is indexed by a 16-bit ordinal.
 assert candidates_max < 2**16

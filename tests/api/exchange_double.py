@@ -171,6 +171,12 @@ class Bench:
         lag = Metric("dce_record_lag_seconds", "gauge", "Age of the oldest fact", (), 0.5)
         return Statistics((lag,), ())
 
+    async def supervisor_statistics(self) -> Statistics:
+        restarts = Metric(
+            "dce_child_restarts_total", "counter", "Restarts", (("child", "record"),), 2.0
+        )
+        return Statistics((restarts,), ())
+
     async def record_health(self) -> Health:
         if self.record_away:
             raise CommandRefused("record_away", "no answer", retry=True)
@@ -190,6 +196,7 @@ async def api_bench(folder: Path) -> AsyncIterator[Bench]:
     link = LinkClient(path)
     deps = Deps(
         ask=linked_ask(link, "signal"), record_statistics=bench.record_statistics,
+        supervisor_statistics=bench.supervisor_statistics,
         record_health=bench.record_health, records=bench.records, plans=bench.plans,
         find_token=bench.tokens.get, database_up=bench.find_database, cursor_key=b"k" * 32,
     )

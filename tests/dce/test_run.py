@@ -70,6 +70,20 @@ class Exchange:
         async with asyncio.timeout(START_S):
             return await self.process.wait()
 
+    async def restarted(self, client: aiohttp.ClientSession, kind: str) -> None:
+        """Until the supervisor counts a restart of this child and the child serves again."""
+        row = f'dce_child_restarts_total{{child="{kind}"}} 1.0'
+        up = f'dce_up{{part="{kind}"}} 1.0' if kind != "api" else row
+        async with asyncio.timeout(START_S):
+            while True:
+                try:
+                    async with client.get("/metrics") as reply:
+                        lines = (await reply.text()).splitlines()
+                except aiohttp.ClientConnectionError:  # the api itself is away
+                    continue
+                if row in lines and up in lines:
+                    return
+
     async def stderr(self) -> str:
         assert self.process.stderr is not None
         return (await self.process.stderr.read()).decode()
@@ -202,16 +216,31 @@ async def test_postgresql_may_die_and_comes_back(
     assert (await send(client, "PUT", "/api/v1/plan", written_plan(3)))[0] == 200
 
 
-@pytest.mark.parametrize("kind", ["signal", "record", "api"])
-async def test_a_dead_child_ends_the_server_and_is_named(kind: str) -> None:
-    exchange = Exchange()
-    await exchange.start()
-    pid = exchange.pid_of(kind)
-    os.kill(pid, signal.SIGKILL)
-    async with asyncio.timeout(START_S):
-        assert await exchange.process.wait() == 1
-    assert f"dce: {kind} (pid {pid}) ended by SIGKILL" in await exchange.stderr()
-    shutil.rmtree(exchange.folder)
+async def test_dead_children_are_started_again_and_readiness_tells_the_truth(
+    exchange: Exchange, client: aiohttp.ClientSession
+) -> None:
+    assert (await send(client, "PUT", "/api/v1/plan", written_plan(2)))[0] == 200
+    assert (await send(client, "POST", TOP_UPS, MONEY))[0] == 201
+    pid = exchange.pid_of("signal")
+    os.kill(pid, signal.SIGSTOP)  # shorter than a watchdog is patient
+    status, ready = await send(client, "GET", "/readyz")
+    assert (status, ready["reasons"]) == (503, ["signal_away"])
+    os.kill(pid, signal.SIGCONT)
+    assert (await send(client, "GET", "/readyz"))[0] == 200
+    killed = {}
+    for kind in ("signal", "record", "api"):
+        killed[kind] = exchange.pid_of(kind)
+        os.kill(killed[kind], signal.SIGKILL)
+        await exchange.restarted(client, kind)
+        assert exchange.pid_of(kind) != killed[kind]
+        await until(client, [])
+        status, again = await send(client, "POST", TOP_UPS, MONEY)
+        assert (status, again["repeated"], again["balance"]) == (200, True, "5.00")
+    assert (await send(client, "POST", TOP_UPS, MONEY, key="next"))[0] == 201
+    assert await exchange.end() == 0
+    said = await exchange.stderr()
+    for kind, pid in killed.items():
+        assert f"{kind} (pid {pid}) ended by SIGKILL; it is started again in 0.1 s" in said
 
 
 async def test_without_any_postgresql_calls_are_taken(tmp_path: Path) -> None:
