@@ -1,7 +1,7 @@
 """`dce run`: folders, lock, ports, and then the supervisor with the embedded PostgreSQL beside it.
 
 ```
-signal ─► PostgreSQL (ours, if no database.url), migrations ──(≤ DATABASE_S)──► record ─► api ─► ready
+signal ─► PostgreSQL (ours, if no database.url), migrations ─(≤ DATABASE_S)─► record ─► api ─► ready
 ```
 Calls are taken as soon as signal serves: a database that recovers for minutes after a power cut,
 or cannot be had at all, only makes the record wait.
