@@ -75,6 +75,9 @@ class Journal(Struct, frozen=True):
     """Section journal."""
 
     segment_mb: Annotated[int, Meta(ge=1, le=64, description="megabytes, 1 to 64")] = 64
+    reserve_mb: Annotated[int, Meta(ge=1, le=4_095, description="megabytes, 1 to 4095")] = (
+        limits.journal_reserve_bytes // 1_048_576
+    )
     checkpoint_s: Annotated[int, Meta(ge=1, le=3_600, description="seconds, 1 to 3600")] = (
         limits.checkpoint_every_ns // limits.NS_PER_S
     )

@@ -20,7 +20,7 @@ from typing import Any
 from dce.clock import EngineClock
 from dce.histogram import Histogram
 from exchange.desk import Desk
-from exchange.signals import Durable, JournalFailed
+from exchange.signals import Durable, JournalFailed, JournalFull
 from sip.endpoint import Endpoint
 from sip.signals import CallOffered, Flow, FlowLost, Join
 from vocabulary import limits
@@ -122,6 +122,10 @@ class Pump:
         """The journal's call-back at its first error."""
         self.waits.clear()
         self.tell(JournalFailed(reason))
+
+    def journal_full(self, reason: str) -> None:
+        """The journal's call-back when its reserve is in use or missing, and "" when it is back."""
+        self.tell(JournalFull(reason))
 
     def turn(self, now_ns: int) -> None:
         """Run rounds until endpoint and desk are both empty, flush, re-arm the timer."""

@@ -75,6 +75,10 @@ async def end_calls(core: SignalCore) -> None:
         if not core.journal.failed:
             with suppress(CommandRefused):
                 await core.durable.wait(core.desk.seq)
+        while core.journal.failed and not core.journal.dead:  # their ends go to a fresh file
+            if core.journal.durable_seq == core.desk.seq:
+                break
+            await asyncio.sleep(POLL_S)
     deadline_s = time.monotonic() + GOODBYE_S
     while core.endpoint.statistics()["dialogs"] and time.monotonic() < deadline_s:
         await asyncio.sleep(POLL_S)

@@ -250,7 +250,9 @@ async def wire(config: Config, loop: asyncio.AbstractEventLoop) -> SignalCore:
         loop=loop,
         on_durable=lambda seq: pumps[0].journal_durable(seq),
         on_failed=lambda reason: _failed(pumps[0], durable, reason),
+        on_full=lambda reason: _full(pumps, reason),
         segment_bytes=config.journal.segment_mb * 1_048_576,
+        reserve_bytes=config.journal.reserve_mb * 1_048_576,
     )
     sealer = open_keys(config.keys_dir, process_epoch=journal.epoch, worker=0)
     desk = _desk(config, replay, clock, journal)
@@ -294,6 +296,19 @@ def _failed(pump: Pump, durable: DurableWaits, reason: str) -> None:
     pump.journal_failed(reason)
 
 
+def _full(pumps: list[Pump], reason: str) -> None:
+    """What `_begin` finds for itself where there is no pump yet."""
+    if reason:
+        log.error(
+            "the journal's disk is full, no new calls; live calls are recorded in the reserve,"
+            " and new ones are taken once there is room: %s", reason,
+        )
+    else:
+        log.warning("the journal's disk has room again, its reserve is filled: calls are taken")
+    for pump in pumps:
+        pump.journal_full(reason)
+
+
 def _desk(config: Config, replay: Replay, clock: EngineClock, journal: Journal) -> Desk:
     pepper_file = config.privacy.subject_key_file or config.keys_dir / "subject.key"
     desk = Desk(
@@ -324,6 +339,8 @@ def _begin(core: SignalCore, replay: Replay) -> None:
     if version:
         core.keep_order()
     core.pump.turn(now_ns)
+    if core.journal.full:
+        core.pump.journal_full(core.journal.full)
     if version:
         core.advertise()
         core.watch_addresses()

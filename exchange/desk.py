@@ -23,6 +23,7 @@ from exchange.signals import (
     Durable,
     EndCalls,
     JournalFailed,
+    JournalFull,
     PutBids,
     RemoveBids,
     StopAdmission,
@@ -43,6 +44,7 @@ from sip.signals import (
 )
 from vocabulary import facts
 from vocabulary.commands import TopUp
+from vocabulary.crash_points import crash_point
 from vocabulary.errors import CommandRefused
 from vocabulary.reasons import Refused
 
@@ -90,8 +92,11 @@ class Desk(Room):
 
         Raises CommandRefused, with nothing changed.
         """
-        if self.journal_down and type(command) not in UNWRITTEN:
-            raise CommandRefused("journal_failed", "nothing can be written down", retry=True)
+        if type(command) not in UNWRITTEN:
+            if self.journal_down:
+                raise CommandRefused("journal_failed", "nothing can be written down", retry=True)
+            if self.journal_full:
+                raise CommandRefused("journal_full", FULL, retry=True)
         return PERFORMERS[type(command)](self, command, now_ns)
 
     def expire(self, now_ns: int) -> None:
@@ -135,9 +140,11 @@ class Desk(Room):
 
 
 def _durable(desk: Desk, notice: Durable, now_ns: int) -> None:
+    crash_point("durable_heard")
     desk.durable_seq = notice.seq
-    if desk.admission_closed == "journal_late":
-        desk.set_admission("draining" if desk.draining else "")
+    if desk.journal_late:
+        desk.journal_late = False
+        desk.review_admission()
     waiting = desk.waiting
     while waiting and waiting[0][0] <= notice.seq:
         call = desk.calls.get(waiting.popleft()[1])
@@ -149,8 +156,9 @@ def _durable(desk: Desk, notice: Durable, now_ns: int) -> None:
 
 
 def _journal_failed(desk: Desk, notice: JournalFailed, now_ns: int) -> None:
-    desk.set_admission(notice.reason)
-    desk.journal_down = True
+    crash_point("failure_heard")
+    desk.journal_down = notice.reason
+    desk.review_admission()
     while desk.waiting:
         call = desk.calls.get(desk.waiting.popleft()[1])
         if call is not None:
@@ -158,6 +166,12 @@ def _journal_failed(desk: Desk, notice: JournalFailed, now_ns: int) -> None:
                 flowing.undurable(desk, call, Refused.JOURNAL_FAILED, now_ns)
             except Exception:
                 desk.fault(call, now_ns)
+
+
+def _journal_full(desk: Desk, notice: JournalFull, now_ns: int) -> None:
+    crash_point("full_heard")
+    desk.journal_full = bool(notice.reason)
+    desk.review_admission()
 
 
 def _clock_changed(desk: Desk, notice: ClockChanged, now_ns: int) -> None:
@@ -175,7 +189,7 @@ def _beat(desk: Desk, notice: Beat, now_ns: int) -> None:
 
 def _stop_admission(desk: Desk, command: StopAdmission, now_ns: int) -> None:
     desk.draining = True
-    desk.set_admission("draining")
+    desk.review_admission()
 
 
 def _end_calls(desk: Desk, command: EndCalls, now_ns: int) -> int:
@@ -198,8 +212,11 @@ PERFORMERS: dict[type, Any] = {
 }
 
 UNWRITTEN = frozenset((StopAdmission, EndCalls))  # carried out though the journal is down
+FULL = "the journal's disk is full, what room is left is for live calls: make room, then repeat"
 
-OUTSIDE = frozenset((_durable, _journal_failed, _clock_changed, _addresses_changed, _beat))
+OUTSIDE = frozenset((
+    _durable, _journal_failed, _journal_full, _clock_changed, _addresses_changed, _beat,
+))
 
 RECEIVERS: dict[type, Any] = {
     CallOffered: screen.offered,
@@ -214,6 +231,7 @@ RECEIVERS: dict[type, Any] = {
     AnswerSent: flowing.answer_sent,
     Durable: _durable,
     JournalFailed: _journal_failed,
+    JournalFull: _journal_full,
     ClockChanged: _clock_changed,
     AddressesChanged: _addresses_changed,
     Beat: _beat,

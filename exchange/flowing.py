@@ -46,6 +46,7 @@ from sip.signals import (
     Ring,
 )
 from vocabulary import facts, limits
+from vocabulary.crash_points import crash_point
 from vocabulary.facts import Disposition, Party
 from vocabulary.reasons import Refused
 
@@ -103,6 +104,7 @@ def durable(desk: Room, call: Call, now_ns: int) -> None:
     alone = call.state == ENDING
     if not alone:  # joined first, so that an offerless caller's ACK finds the buyer's leg
         desk.out.append(Join(call.a_leg, call.b_leg))
+    crash_point("answer_durable")
     desk.out.append(Answer(call.a_leg, call.attempt_no, call.answer_body, call.answer_type))
     call.answer_body = b""
     call.sent = True
@@ -118,7 +120,8 @@ def undurable(desk: Room, call: Call, refused: Refused, now_ns: int) -> None:
         return
     if refused == Refused.JOURNAL_LATE:
         desk.count("durable_late")
-        desk.set_admission("journal_late")
+        desk.journal_late = True
+        desk.review_admission()
     desk.out.append(Hangup(call.b_leg))
     _void_answer(desk, call, now_ns)
     settle.reject(desk, call, 500, Disposition.FAILED, refused, now_ns)
@@ -133,6 +136,7 @@ def _void_answer(desk: Room, call: Call, now_ns: int) -> None:
 
 def answer_sent(desk: Room, call: Call, notice: AnswerSent, now_ns: int) -> None:
     """The 200 left: from here on a crash charges the call up to its last heartbeat."""
+    crash_point("answer_left")
     desk.emit(facts.AnswerSent(now_ns, call.call_id))
 
 

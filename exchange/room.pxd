@@ -10,7 +10,9 @@ cdef class Room:
     cdef public long long durable_seq
     cdef public long long emitted
     cdef public object ids
-    cdef public bint journal_down
+    cdef public str journal_down
+    cdef public bint journal_full
+    cdef public bint journal_late
     cdef public object lanes
     cdef public dict legs
     cdef public Market market

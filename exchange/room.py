@@ -55,6 +55,8 @@ class Room:
         "emitted",
         "ids",
         "journal_down",
+        "journal_full",
+        "journal_late",
         "lanes",
         "legs",
         "market",
@@ -94,7 +96,9 @@ class Room:
         self.draining = False
         self.admission_closed = ""
         self.durable_seq = next_seq - 1
-        self.journal_down = False
+        self.journal_down = ""  # why nothing new may be acknowledged any more
+        self.journal_full = False
+        self.journal_late = False
 
     def emit(self, fact: Fact) -> int:
         """Queue a fact for the journal; returns its sequence number."""
@@ -107,8 +111,15 @@ class Room:
         """Add one to a counter."""
         self.counters[name] += 1
 
-    def set_admission(self, reason: str) -> None:
-        """Close admission of new calls for a reason, or open it again ("")."""
+    def review_admission(self) -> None:
+        """Close admission of new calls for the gravest reason there is, or open it again."""
+        reason = self.journal_down
+        if not reason and self.journal_full:
+            reason = "journal_full"
+        if not reason and self.journal_late:
+            reason = "journal_late"
+        if not reason and self.draining:
+            reason = "draining"
         if reason != self.admission_closed:
             self.admission_closed = reason
             self.out.append(Admit(not reason, limits.retry_after_s))

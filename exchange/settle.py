@@ -7,6 +7,7 @@ from accounts.payout import is_qualified, payout_micros, revenue_micros
 from exchange.call import Call
 from exchange.room import Room
 from sip.signals import Reject
+from vocabulary.crash_points import crash_point
 from vocabulary.facts import CallClosed, CapUse, Disposition, Party, Posting
 from vocabulary.reasons import Refused
 
@@ -91,6 +92,7 @@ def _emit_closed(
     caps: tuple[CapUse, ...],
 ) -> None:
     won = call.ladder[call.entry] if call.answered_ns and call.ladder else None
+    crash_point("call_settled")
     desk.emit(
         CallClosed(
             now_ns,

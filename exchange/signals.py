@@ -14,7 +14,16 @@ class Durable(Struct, frozen=True, gc=False):
 
 
 class JournalFailed(Struct, frozen=True, gc=False):
-    """The journal takes no more facts; calls that wait for it get 500, new ones 503."""
+    """Nothing new may be acknowledged; calls that wait for the disk get 500, new ones 503.
+
+    What is emitted from here on, the ends of live calls, may still be kept."""
+
+    reason: str
+
+
+class JournalFull(Struct, frozen=True, gc=False):
+    """The journal's disk is full and its reserve is in use, or not there: room for the ends of
+    live calls only, so new calls get 503. reason "": there is a reserve again."""
 
     reason: str
 

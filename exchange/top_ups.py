@@ -6,6 +6,7 @@ from accounts.ledger import top_up_postings
 from exchange.room import Room
 from vocabulary import limits
 from vocabulary.commands import TopUp, TopUpDone
+from vocabulary.crash_points import crash_point
 from vocabulary.errors import CommandRefused
 from vocabulary.facts import TopUpPosted
 
@@ -33,6 +34,7 @@ def top_up(desk: Room, command: TopUp, now_ns: int) -> TopUpDone:
         raise CommandRefused("amount_too_large", "the balance would exceed its bound")
     wall_ns = now_ns + desk.offset_ns
     top_up_id = desk.ids.uuid7(wall_ns)
+    crash_point("top_up_checked")
     market.balances.credit_balance(slot, command.amount_micros)
     desk.top_ups[command.idempotency_key] = (top_up_id, command.account, command.amount_micros)
     desk.emit(

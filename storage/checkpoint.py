@@ -17,6 +17,7 @@ from threading import Thread
 from google_crc32c import extend
 
 from storage.disk import Disk, OsDisk
+from vocabulary.crash_points import crash_point
 
 MAGIC = b"DCECHK1\n"
 HEAD = Layout("<8sQI")
@@ -35,12 +36,16 @@ def write_checkpoint(
     disk = disk or OsDisk()
     disk.make_directory(directory)
     head = HEAD.pack(MAGIC, seq, _checksum(seq, payload))
+    crash_point("checkpoint_before_write")
     disk.replace(directory / f"checkpoint-{seq:020d}", head + payload)
+    crash_point("checkpoint_written")
     newest = f"checkpoint-{seq:020d}"
     kept = [name for name in _names(disk, directory) if name <= newest][:KEPT]
     for name in disk.names(directory):
         if name.startswith("checkpoint-") and name not in kept:
+            crash_point("checkpoint_before_remove")
             disk.remove(directory / name)
+            crash_point("checkpoint_removed")
 
 
 def load_newest(

@@ -15,6 +15,7 @@ from storage.segment import (
     find_end,
     segment_path,
 )
+from vocabulary.crash_points import crash_point
 
 LOCK_NAME = "lock"
 EPOCH_NAME = "epoch"
@@ -22,7 +23,10 @@ EPOCH = Layout("<I")
 
 
 class Claim(NamedTuple):
-    """A journal that is ours. last: the segment that was written last and where it ends."""
+    """A journal that is ours. last: the segment that was written last and where it ends.
+
+    prepared: whether the file of the next segment is there, whole and of zeros.
+    """
 
     lock: Held
     mark: MarkFile
@@ -30,26 +34,29 @@ class Claim(NamedTuple):
     next_seq: int
     last_ordinal: int
     last_end: int
+    prepared: bool
 
 
-def claim_journal(disk: Disk, directory: Path) -> Claim:
+def claim_journal(disk: Disk, directory: Path, segment_bytes: int = 0) -> Claim:
     """Lock the journal, fence older processes, find the end behind the last whole record.
 
-    Everything up to that end is durable on return. Raises StorageFailed if another process holds
-    the journal, JournalDamaged, OSError.
+    Everything up to that end is durable on return. segment_bytes: what a prepared segment must
+    have to be kept; 0: none is. Raises StorageFailed if another process holds the journal,
+    JournalDamaged, OSError.
     """
     disk.make_directory(directory)
     lock = disk.lock(directory / LOCK_NAME)
     try:
+        crash_point("journal_locked")
         mark = MarkFile(disk, directory)
         segments = begun_segments(disk, directory)
         epoch = _next_epoch(disk, directory, mark, segments)
         next_seq, ordinal, end = _find_journal_end(disk, directory, segments, mark.read())
-        _remove_unbegun(disk, directory, segments)
+        prepared = _keep_prepared(disk, directory, segments, segment_bytes)
     except BaseException:
         lock.close()
         raise
-    return Claim(lock, mark, epoch, next_seq, ordinal, end)
+    return Claim(lock, mark, epoch, next_seq, ordinal, end, prepared)
 
 
 def _next_epoch(disk: Disk, directory: Path, mark: MarkFile, segments: list[Segment]) -> int:
@@ -60,8 +67,11 @@ def _next_epoch(disk: Disk, directory: Path, mark: MarkFile, segments: list[Segm
         mark.fenced_by(),
         segments[-1].header.epoch if segments else 0,
     )
+    crash_point("epoch_chosen")
     disk.replace(directory / EPOCH_NAME, EPOCH.pack(epoch))
+    crash_point("epoch_written")
     mark.fence(epoch)
+    crash_point("epoch_fenced")
     return epoch
 
 
@@ -83,15 +93,34 @@ def _find_journal_end(
         if file.size() < start:
             raise damaged(last.path, file.size(), f"it was durable up to byte {start}")
         end, next_seq = find_end(last.path, file, last.header, start, seq)
+        crash_point("end_found")
         file.sync()  # records found after kill -9 may be in memory only
+        crash_point("end_synced")
     finally:
         file.close()
     return next_seq, last.header.ordinal, end
 
 
-def _remove_unbegun(disk: Disk, directory: Path, segments: list[Segment]) -> None:
-    """Delete segments that were prepared and never begun."""
+def _keep_prepared(
+    disk: Disk, directory: Path, segments: list[Segment], segment_bytes: int
+) -> bool:
+    """Delete files that were prepared and never begun, but for a whole one of the next segment.
+
+    Its name is durable: the epoch was written into the same directory since.
+    """
     begun = {segment.path.name for segment in segments}
+    following = segments[-1].header.ordinal + 1 if segments else 1
+    kept = False
     for name in disk.names(directory):
-        if NAME.fullmatch(name) is not None and name not in begun:
-            disk.remove(directory / name)
+        if NAME.fullmatch(name) is None or name in begun:
+            continue
+        path = directory / name
+        if segment_bytes and path == segment_path(directory, following):
+            file = disk.open(path)
+            kept = file.size() >= segment_bytes
+            file.close()
+            if kept:
+                continue
+        disk.remove(path)
+        crash_point("unbegun_removed")
+    return kept

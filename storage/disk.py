@@ -2,9 +2,11 @@
 
 Everything that must survive goes through these few verbs, and each states when it is durable:
 `File.write` and `File.sync` when they return, `create` and `replace` with name and content.
+Whatever changes a name (create, replace, rename, remove) makes all names of that directory durable.
 Errors of the operating system come out as OSError; the caller decides what has failed.
 """
 
+import errno
 import fcntl
 import mmap
 import os
@@ -69,6 +71,9 @@ class Disk(Protocol):
 
     def replace(self, path: Path, data: bytes) -> None:
         """Give a file this content at once: after a crash it has the old or the new."""
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a file another name in its directory; a file of that name is gone then."""
 
     def remove(self, path: Path) -> None:
         """Delete a file."""
@@ -136,7 +141,8 @@ class OsDisk:
         """See Disk.
 
         Zeros are written, not only allocated: a first write into an unwritten extent changes
-        metadata, and then every sync would wait for the file system's own journal too.
+        metadata, and then every sync would wait for the file system's own journal too. What can
+        be seen not to fit is not tried, or it would take the last free blocks from others.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = os.open(path, flags, OWNER_ONLY)
@@ -178,6 +184,11 @@ class OsDisk:
         os.replace(draft, path)
         sync_directory(path.parent)
 
+    def rename(self, source: Path, target: Path) -> None:
+        """See Disk."""
+        os.replace(source, target)
+        sync_directory(target.parent)
+
     def remove(self, path: Path) -> None:
         """See Disk."""
         os.unlink(path)
@@ -218,6 +229,9 @@ def naming(path: Path) -> Iterator[None]:
 
 def _fill(descriptor: int, size: int) -> None:
     """Allocate a file and write zeros all over it, durably."""
+    volume = os.fstatvfs(descriptor)
+    if volume.f_bavail * volume.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.posix_fallocate(descriptor, 0, size)
     for offset in range(0, size, len(ZERO_BLOCK)):
         block = ZERO_BLOCK[: min(len(ZERO_BLOCK), size - offset)]

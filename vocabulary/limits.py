@@ -120,6 +120,8 @@ qualify_s_max = 86_400
 # Journal and record
 segment_bytes = 64 * 1_048_576
 record_bytes_max = 1_048_576
+journal_reserve_bytes = 64 * 1_048_576  # for the ends of some 50,000 calls once the disk is full
+journal_retry_ns = NS_PER_S  # between two looks whether there is room again
 journal_pending_bytes_max = 64 * 1_048_576
 record_batch_records_max = 20_000
 checkpoint_every_ns = 10 * NS_PER_S

@@ -77,7 +77,7 @@ async def _paced(calls: Sequence[Call], directory: Path | None) -> int:
     write: Callable[[Fact], None] = _ignore
     if directory is not None:
         failures: list[str] = []
-        journal = Journal.open(directory / "journal", worker=0, loop=loop,
+        journal = Journal.open(directory / "journal", worker=0, loop=loop, on_full=failures.append,
                                on_durable=_ignore, on_failed=failures.append)
         write = _writer(journal, directory / "keys")
     began_ns, start_s = cpu_ns(os.getpid()), loop.time()

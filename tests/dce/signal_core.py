@@ -26,7 +26,8 @@ def config_at(folder: Path, **environ: str) -> Config:
         os.devnull, environ=environ,
         flags={
             "data_dir": str(folder / "data"), "sip.listen": f"udp:127.0.0.1:{free_port()}",
-            "http.listen": "127.0.0.1:0", "journal.segment_mb": "1", "sip.t1_ms": "50",
+            "http.listen": "127.0.0.1:0", "journal.segment_mb": "1",
+            "journal.reserve_mb": "1", "sip.t1_ms": "50",
         },
     )
     prepare_folders(config)

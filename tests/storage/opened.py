@@ -16,12 +16,15 @@ class Opened:
         self._loop = asyncio.get_running_loop()
         self.wakes: list[int] = []
         self.reasons: list[str] = []
+        self.full: list[str] = []
         self._changed = asyncio.Event()
         options.setdefault("segment_bytes", SEGMENT_BYTES)
+        options.setdefault("reserve_bytes", SEGMENT_BYTES)
         options.setdefault("sync_gap_ns", 0)
+        options.setdefault("retry_ns", 1_000_000)
         self.journal = Journal.open(
             directory, worker=0, loop=self._loop, on_durable=self._on_durable,
-            on_failed=self._on_failed, **options,
+            on_failed=self._on_failed, on_full=self._on_full, **options,
         )
 
     def put(self, payload: bytes, kind: int = 7) -> int:
@@ -30,10 +33,10 @@ class Opened:
         self.journal.append(seq, kind, payload)
         return seq
 
-    async def durable(self, seq: int) -> None:
-        """Until the journal has said that seq is durable."""
+    async def durable(self, seq: int, *, failed: bool = False) -> None:
+        """Until the journal has said that seq is durable; failed: though it has failed."""
         while not self.wakes or self.wakes[-1] < seq:
-            assert not self.reasons, self.reasons
+            assert failed or not self.reasons, self.reasons
             self._changed.clear()
             await self._changed.wait()
 
@@ -43,6 +46,17 @@ class Opened:
             self._changed.clear()
             await self._changed.wait()
         return self.reasons[0]
+
+    async def told_full(self, count: int) -> str:
+        """Until the journal has said so many times whether there is a reserve; what it said."""
+        while len(self.full) < count:
+            self._changed.clear()
+            await self._changed.wait()
+        return self.full[count - 1]
+
+    def _on_full(self, reason: str) -> None:
+        self.full.append(reason)
+        self._changed.set()
 
     def _on_durable(self, seq: int) -> None:
         self.wakes.append(seq)

@@ -129,7 +129,29 @@ async def test_a_second_process_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-async def test_a_failed_write_acknowledges_nothing_and_is_told_once(
+async def test_a_file_that_failed_is_left_and_a_fresh_one_goes_on(
+    tmp_path: Path, number: int
+) -> None:
+    disk = FaultyDisk()  # it asserts that no file is touched again once it failed
+    opened = Opened(tmp_path, disk=disk)
+    await opened.durable(opened.put(payload(1)))
+    disk.fail_with(number, torn_bytes=RECORD_BYTES + 50, failures=1)
+    opened.put(payload(2))
+    opened.put(payload(3))
+    assert os.strerror(number) in await opened.failed()
+    await opened.durable(3, failed=True)
+    await opened.durable(opened.put(payload(4)), failed=True)
+    assert not opened.journal.dead
+    opened.journal.close()
+    assert len(opened.reasons) == 1
+    assert stored(tmp_path) == [(seq, payload(seq)) for seq in range(1, 5)]
+    again = Opened(tmp_path)
+    assert again.journal.next_seq == 5
+    again.journal.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+async def test_a_disk_that_fails_for_good_acknowledges_nothing_and_is_told_once(
     tmp_path: Path, number: int
 ) -> None:
     disk = FaultyDisk()
@@ -139,17 +161,15 @@ async def test_a_failed_write_acknowledges_nothing_and_is_told_once(
     opened.put(payload(2))
     opened.put(payload(3))
     assert os.strerror(number) in await opened.failed()
-    writes = disk.writes
+    await asyncio.to_thread(opened.journal.close)
+    assert opened.journal.dead
     disk.error = 0
+    writes = disk.writes
     opened.put(payload(4))
-    await asyncio.sleep(0)
-    opened.journal.close()
-    assert disk.writes == writes, "a file that failed is never written again"
-    assert len(opened.reasons) == 1
-    assert opened.wakes == [1]
+    assert (disk.writes, len(opened.reasons), opened.wakes) == (writes, 1, [1])
     assert stored(tmp_path) == [(1, payload(1))]
     again = Opened(tmp_path)
-    assert again.journal.next_seq == 3, "record 2 was whole, though nobody was told"
+    assert again.journal.next_seq == 2, "the fresh file's header came through: it cuts record 2"
     again.journal.close()
 
 
@@ -164,18 +184,29 @@ async def test_a_full_buffer_fails_the_journal(tmp_path: Path) -> None:
     opened.journal.close()
 
 
-async def test_no_room_for_the_spare_shows_before_it_hurts(tmp_path: Path) -> None:
+async def test_a_full_disk_shows_before_it_hurts_and_is_told_at_the_reserve(
+    tmp_path: Path
+) -> None:
     disk = FaultyDisk()
     opened = Opened(tmp_path, disk=disk)
+    await asyncio.to_thread(disk.renamed.wait)
     disk.create_error = errno.ENOSPC
     while not opened.journal.statistics().spare_failed:
         await opened.durable(opened.put(payload(1, 500)))
-    assert not opened.journal.failed
-    while not opened.reasons:
-        opened.put(payload(1, 500))
-        await asyncio.sleep(0)
-    assert os.strerror(errno.ENOSPC) in opened.reasons[0]
+    assert opened.full == []
+    while not opened.full:
+        await opened.durable(opened.put(payload(1, 500)))
+    assert os.strerror(errno.ENOSPC) in opened.journal.full
+    assert not (tmp_path / "reserve").exists()
+    await opened.durable(opened.put(payload(2, 500)))
+    disk.create_error = 0
+    assert await opened.told_full(2) == ""
+    assert (tmp_path / "reserve").stat().st_size == SEGMENT_BYTES
+    last = opened.put(payload(3))
+    await opened.durable(last)
     opened.journal.close()
+    assert opened.reasons == []
+    assert [seq for seq, _ in stored(tmp_path)] == list(range(1, last + 1))
 
 
 async def test_a_stale_process_is_fenced(tmp_path: Path) -> None:
@@ -197,7 +228,8 @@ from storage.journal import Journal
 async def main():
     loop = asyncio.get_running_loop()
     journal = Journal.open(Path(sys.argv[1]), worker=0, loop=loop, segment_bytes=65536,
-                           on_durable=lambda seq: print(seq, flush=True), on_failed=print)
+                           on_durable=lambda seq: print(seq, flush=True), on_failed=print,
+                           on_full=print, reserve_bytes=65536)
     while True:
         while journal.next_seq - journal.durable_seq < 20:
             journal.append(journal.next_seq, 7, b"%d" % journal.next_seq)
