@@ -1,4 +1,4 @@
-"""The list of crash points is what the code has; a point costs nothing; the core needs no thread."""
+"""The list of crash points is the code's, a point costs nothing, the core needs no thread."""
 
 import asyncio
 import gc
