@@ -122,6 +122,11 @@ class Journal:
         return journal
 
     @property
+    def directory(self) -> Path:
+        """Where it lives."""
+        return self._core.directory
+
+    @property
     def epoch(self) -> int:
         """Of this process."""
         return self._core.epoch

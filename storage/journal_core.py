@@ -48,7 +48,6 @@ RECORD_SEQ = Layout("<Q")
 RECORD_SEQ_AT = 12
 NS_PER_US = 1_000
 SYNC_BUCKETS = 32
-SMALLEST_BYTES = 1_048_576  # of a first segment when the disk is full and there is no reserve
 
 
 def nothing_to_wake() -> None:
@@ -335,10 +334,10 @@ class JournalCore:
                 if reserve is not None:
                     return reserve
                 size //= 2
-                if size < SMALLEST_BYTES:
+                if size < limits.segment_bytes_min:
                     raise StorageFailed(
                         f"{error}: no room to begin a segment of the journal"
-                        f" ({self._segment_bytes} bytes, at least {SMALLEST_BYTES})"
+                        f" ({self._segment_bytes} bytes, at least {limits.segment_bytes_min})"
                     ) from error
 
     def _next_file(self) -> File:

@@ -119,6 +119,7 @@ qualify_s_max = 86_400
 
 # Journal and record
 segment_bytes = 64 * 1_048_576
+segment_bytes_min = 1_048_576  # of a first one, on a full disk and without reserve
 record_bytes_max = 1_048_576
 journal_reserve_bytes = 64 * 1_048_576  # for the ends of some 50,000 calls once the disk is full
 journal_retry_ns = NS_PER_S  # between two looks whether there is room again
