@@ -9,16 +9,16 @@ from collections.abc import Callable
 from time import perf_counter_ns
 
 from dce.histogram import Histogram
+from vocabulary.limits import collector_young_max
 
-YOUNG_MAX = 50_000  # new containers until the youngest are walked
-GENERATIONS_MAX = (50, 100)
+GENERATIONS = (50, 100)  # collections of one generation until the next older is walked
 
 
 def tune_collector() -> None:
     """What lives from the start on is never walked again; young garbage is rare here."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_MAX, *GENERATIONS_MAX)
+    gc.set_threshold(collector_young_max, *GENERATIONS)
 
 
 def watch_collector(pauses: Histogram) -> Callable[[], None]:

@@ -129,6 +129,7 @@ checkpoint_every_ns = 10 * NS_PER_S
 checkpoint_every_records = 100_000
 heartbeat_ns = NS_PER_S
 heap_trim_ns = 10 * NS_PER_S
+collector_young_max = 50_000  # new containers until the youngest are walked
 journal_sync_gap_ns = 4 * NS_PER_MS  # between the starts of two syncs; none while calls are few
 idempotency_keys_max = 1_000_000
 
