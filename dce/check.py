@@ -1,86 +1,112 @@
-"""`dce check`: configuration, ports, folders, database and plan, each said to be right or wrong."""
+"""`dce check`: whatever the exchange stands on, each said to be right or wrong; starts nothing.
+
+A check returns its Finding or raises; an error of the project or of the database is a failure
+with its text. Exit: 1 if anything failed, else 0, warnings or not.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import asyncpg
+import msgspec
 
 from dce import plan_files
 from dce.busy_port import check_ports
+from dce.check_database import database
+from dce.check_disk import journal, storage
+from dce.check_machine import build, clock, descriptors, receive_buffer
 from dce.config import Config
-from dce.database import AWAY, CONNECT_S, database_dsn
+from dce.database import AWAY
+from dce.finding import Finding, fail, ok, warn
 from dce.folders import is_running, prepare_folders
-from storage.migrate import migration_status
-from storage.postgres_binaries import find_binaries
+from dce.secret_settings import SECRETS, open_to_others
+from routing.plan_build import build_plan
+from routing.slots import Slots
 from vocabulary.errors import ConfigError, ExchangeError
 
-Check = Callable[[Config], Awaitable[str]]
+Check = Callable[[Config], Awaitable[Finding]]
+FAILED = 1
 
 
-def check(config: Config) -> int:
-    """Print one line a check; 0 if all are right, 1 otherwise."""
-    return asyncio.run(_check(config))
+def check(config: Config, *, as_json: bool = False) -> int:
+    """Print one finding after another, or one JSON list of them; 0, or 1 if one failed."""
+    found = asyncio.run(_check(config, None if as_json else _print))
+    if as_json:
+        rows = [{"check": name, **msgspec.to_builtins(finding)} for name, finding in found]
+        print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+    return FAILED if any(finding.state == "fail" for _, finding in found) else 0
 
 
-async def _check(config: Config) -> int:
-    wrong = 0
+def _print(name: str, finding: Finding) -> None:
+    print(finding.lines(name), flush=True)
+
+
+async def _check(
+    config: Config, tell: Callable[[str, Finding], None] | None
+) -> list[tuple[str, Finding]]:
+    found = []
     for name, work in CHECKS:
         try:
-            found = await work(config)
+            finding = await work(config)
         except (ExchangeError, *AWAY, asyncpg.PostgresError) as error:
-            wrong += 1
-            text = str(error) or type(error).__name__
-            print(f"WRONG  {name:<14} " + text.replace("\n", f"\n{'':<22}"))
-        else:
-            print(f"ok     {name:<14} {found}")
-    return 1 if wrong else 0
+            finding = fail(str(error) or type(error).__name__)
+        found.append((name, finding))
+        if tell is not None:
+            tell(name, finding)
+    return found
 
 
-async def _configuration(config: Config) -> str:
+async def _configuration(config: Config) -> Finding:
+    """Where the settings come from; one that nothing reads; a secret that others can read."""
     given = ", ".join(f"{key} from {where}" for key, where in config.origins.items())
-    return given or "all defaults"
+    readable = {
+        path for key in SECRETS if (path := open_to_others(config.origins.get(key, "environment ")))
+    }
+    wrong = config.not_used()
+    wrong += [f"{path} holds a secret and is open to others" for path in sorted(readable)]
+    if not wrong:
+        return ok(given or "all defaults")
+    advice = "take out what is not used" if config.not_used() else ""
+    modes = "; ".join(f"chmod 600 {path}" for path in sorted(readable))
+    return warn("\n".join(wrong), "; ".join(filter(None, (advice, modes))))
 
 
-async def _folders(config: Config) -> str:
+async def _folders(config: Config) -> Finding:
     prepare_folders(config)
-    return f"{config.data}, sockets in {config.runtime}"
+    return ok(f"{config.data}, sockets in {config.runtime}")
 
 
-async def _ports(config: Config) -> str:
+async def _ports(config: Config) -> Finding:
+    wanted = f"{', '.join(config.sip.listen)}; HTTP {config.http.listen}"
     if is_running(config):
-        return "held by the exchange that runs on this data"
-    check_ports(config)
-    return f"{', '.join(config.sip.listen)}; HTTP {config.http.listen}"
-
-
-async def _database(config: Config) -> str:
-    if not config.database.url and not is_running(config):
-        return f"embedded PostgreSQL of {find_binaries()} in {config.postgres_dir}"
-    connection = await asyncpg.connect(database_dsn(config), timeout=CONNECT_S)
+        return ok(f"{wanted}: held by the exchange that runs on this data")
     try:
-        steps = await migration_status(connection)
-        version = connection.get_server_version()
-    finally:
-        await connection.close(timeout=CONNECT_S)
-    missing = sum(not step.applied for step in steps)
-    state = f"{missing} migrations missing: dce migrate up" if missing else "schema up to date"
-    return f"PostgreSQL {version.major}, {state}"
+        check_ports(config)
+    except ConfigError as error:
+        return fail(str(error), "end that process, or set sip.listen or http.listen")
+    return ok(f"{wanted}: free")
 
 
-async def _plan(config: Config) -> str:
-    """The plan that the next start takes is whole."""
+async def _plan(config: Config) -> Finding:
+    """The plan that the next start takes is whole and can be built."""
     try:
         version = plan_files.read_current(config.plans_dir)
     except ValueError as error:
-        raise ConfigError(f"{config.plans_dir / plan_files.CURRENT_NAME}: {error}") from None
+        return fail(f"{config.plans_dir / plan_files.CURRENT_NAME}: {error}", "dce plan apply FILE")
     if not version:
-        return "none yet: dce plan apply FILE"
+        return warn("none yet: every call gets 503", "dce run, then dce plan apply FILE")
     file, _ = plan_files.read_plan(plan_files.plan_path(config.plans_dir, version))
-    chunks = plan_files.read_bids(plan_files.bids_path(config.plans_dir, version))
-    return f"version {file.version}, {sum(len(chunk) for chunk in chunks)} standing bids"
+    bids = sum(len(chunk) for chunk in plan_files.read_bids(
+        plan_files.bids_path(config.plans_dir, version)))
+    plan = build_plan(file, Slots())
+    return ok(
+        f"version {file.version}: {len(plan.campaigns)} campaigns, {bids} standing bids"
+    )
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (
-    ("configuration", _configuration), ("folders", _folders), ("ports", _ports),
-    ("database", _database), ("plan", _plan),
+    ("configuration", _configuration), ("build", build), ("folders", _folders),
+    ("ports", _ports), ("storage", storage), ("journal", journal), ("database", database),
+    ("plan", _plan), ("clock", clock), ("open files", descriptors),
+    ("receive buffer", receive_buffer),
 )

@@ -4,8 +4,9 @@ import argparse
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
-from dce.config import SECRETS, Config, load, settings
+from dce.config import Config, load, settings
 from dce.config_layers import unknown_key
+from dce.secret_settings import SECRETS
 from vocabulary.errors import ConfigError
 
 Command = Callable[[Namespace], int]
@@ -18,8 +19,7 @@ def build_parser() -> ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     common = _common_flags()
     _add_servers(commands, common)
-    check = commands.add_parser("check", parents=[common], help="check everything, start nothing")
-    check.set_defaults(command=_check)
+    _add_checks(commands, common)
     _add_migrate(commands, common)
     _add_call(commands, common)
     _add_plan(commands, common)
@@ -69,7 +69,7 @@ def _flags(args: Namespace) -> dict[str, object]:
             name = "DCE_" + key.upper().replace(".", "_")
             raise ConfigError(
                 f"command line: {key}: every user of the machine can read a command line;"
-                f" set {name} or a file given with -c instead"
+                f" set {name} or {name}_FILE instead, or a file given with -c"
             )
         flags[key] = value
     if getattr(args, "listen", None):
@@ -104,6 +104,18 @@ def _add_servers(commands: "argparse._SubParsersAction[ArgumentParser]",
         )
         parser.add_argument("--http", metavar="ADDRESS", help="such as 127.0.0.1:8080")
         parser.set_defaults(command=command)
+
+
+def _add_checks(commands: "argparse._SubParsersAction[ArgumentParser]",
+                common: ArgumentParser) -> None:
+    check = commands.add_parser("check", parents=[common], help="check everything, start nothing")
+    check.set_defaults(command=_check)
+    config = commands.add_parser("config", help="look at the settings")
+    ways = config.add_subparsers(title="ways", metavar="WAY", required=True)
+    show = ways.add_parser("show", parents=[common], help="each value and where it was set")
+    show.set_defaults(command=_config_show)
+    for parser in (check, show):
+        parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
 def _add_migrate(commands: "argparse._SubParsersAction[ArgumentParser]",
@@ -174,7 +186,14 @@ def _check(args: Namespace) -> int:
     config = config_of(args)
     from dce.check import check
 
-    return check(config)
+    return check(config, as_json=args.json)
+
+
+def _config_show(args: Namespace) -> int:
+    config = config_of(args)
+    from dce.config_show import show
+
+    return show(config, as_json=args.json)
 
 
 def _migrate(args: Namespace) -> int:

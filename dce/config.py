@@ -17,12 +17,17 @@ from msgspec import Meta, Struct
 
 from dce.addresses import Listen, parse_host_port, parse_listen
 from dce.config_layers import Layer, Settings, environment_layer, file_layer, flag_layer
+from dce.secret_settings import MASK, shown
 from vocabulary import limits
 from vocabulary.errors import ConfigError
 
 DEFAULT_FILE = "configs/config.yaml"
-SECRETS = frozenset({"database.url", "redis.url", "security.jwt_secret"})
-MASK = "***"
+DATABASE_SCHEMES = ("postgresql://", "postgres://")
+NOT_USED = {  # settings whose names stand, but which nothing reads yet: said wherever one is set
+    "redis.url": "nothing here talks to Redis yet",
+    "kafka.brokers": "nothing here talks to Kafka yet",
+    "security.jwt_secret": "the API knows its own tokens only: dce admin create",
+}
 SOCKET_DIR_BYTES_MAX = 80  # a socket path holds 107 bytes and "/" + its name comes after
 
 Milliseconds = Annotated[int, Meta(ge=10, le=60_000, description="milliseconds, 10 to 60000")]
@@ -204,12 +209,15 @@ class Config(Struct, frozen=True):
         return f"{key} ({where})" if where else f"{key} (default)"
 
     def masked(self) -> dict[str, object]:
-        """Every key in dotted form with its value, secrets replaced by ***."""
-        shown: dict[str, object] = {}
-        for key in settings():
-            value = _value_of(self, key)
-            shown[key] = MASK if key in SECRETS and value else value
-        return shown
+        """Every key in dotted form with its value; of a secret what may be printed."""
+        return {key: shown(key, _value_of(self, key)) for key in settings()}
+
+    def not_used(self) -> list[str]:
+        """One line for each setting that is set and that this version does not use."""
+        return [
+            f"{self.origin(key)} is not used by this version: {why}"
+            for key, why in NOT_USED.items() if _value_of(self, key)
+        ]
 
 
 def settings() -> Settings:
@@ -266,6 +274,12 @@ def _check(values: Mapping[str, object], origins: Mapping[str, str]) -> list[str
         parse_host_port(str(values.get("http.listen", "127.0.0.1:8080")))
     except ValueError as error:
         errors.append(f"{origins['http.listen']}: http.listen: {error}")
+    database = str(values.get("database.url", ""))
+    if database and not database.startswith(DATABASE_SCHEMES):
+        errors.append(
+            f"{origins['database.url']}: database.url: expected postgresql://USER@HOST/DATABASE,"
+            " or nothing for the embedded PostgreSQL"
+        )
     if values.get("signal.workers", 1) != 1:
         errors.append(
             f"{origins['signal.workers']}: signal.workers: expected 1 (several workers on one"

@@ -1,4 +1,4 @@
-"""The layers of the configuration: YAML with line numbers, DCE_* variables, flags.
+"""The layers of the configuration: YAML with line numbers, DCE_* variables and files, flags.
 
 Each layer gives values by dotted key ("sip.t1_ms"), where each was set, and errors; a wrong
 value never hides the next one.
@@ -15,6 +15,7 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
+from dce.secret_settings import FROM_FILE, SECRETS, SUFFIX, read_secret
 from vocabulary import limits
 from vocabulary.errors import ConfigError
 
@@ -41,12 +42,9 @@ class Layer(Struct):
         try:
             self.values[key] = msgspec.convert(value, keys[key], strict=not text)
         except msgspec.ValidationError:
-            shown = "" if key in _UNSHOWN else f", got {_shown(value)}"
+            shown = "" if key in SECRETS else f", got {_shown(value)}"
             self.errors.append(f"{where}: {key}: expected {expected(keys[key])}{shown}")
         self.origins[key] = where
-
-
-_UNSHOWN = frozenset({"database.url", "redis.url", "security.jwt_secret"})
 
 
 def file_layer(path: str, keys: Settings) -> Layer:
@@ -59,19 +57,41 @@ def file_layer(path: str, keys: Settings) -> Layer:
 
 
 def environment_layer(environ: Mapping[str, str], keys: Settings) -> Layer:
-    """Settings of DCE_SECTION__KEY; DCE_DATABASE_URL and its like with one underscore."""
+    """Settings of DCE_SECTION__KEY; DCE_DATABASE_URL and its like with one underscore.
+
+    A secret may also come from the file that the variable with _FILE behind its name gives.
+    """
     names: dict[str, str] = {}
     for key in keys:
         upper = key.upper()
         names[PREFIX + upper.replace(".", "__")] = key
         names.setdefault(PREFIX + upper.replace(".", "_"), key)
+    files = {name + SUFFIX: key for name, key in names.items() if key in SECRETS}
     layer = Layer()
+    given: dict[str, str] = {}
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name.startswith(RESERVED):
             continue
-        key = names.get(name) or name[len(PREFIX) :].lower().replace("__", ".")
-        layer.put(key, environ[name], f"environment {name}", keys, text=True)
+        key = names.get(name) or files.get(name) or name[len(PREFIX) :].lower().replace("__", ".")
+        if key in given:
+            layer.errors.append(f"environment {name}: {key}: set by {given[key]} already")
+            continue
+        given[key] = name
+        if name in files:
+            _put_secret(layer, key, name, environ[name], keys)
+        else:
+            layer.put(key, environ[name], f"environment {name}", keys, text=True)
     return layer
+
+
+def _put_secret(layer: Layer, key: str, name: str, path: str, keys: Settings) -> None:
+    """Enter the text of the file that a variable names."""
+    try:
+        text = read_secret(path)
+    except ConfigError as error:
+        layer.errors.append(f"environment {name}: {key}: {error}")
+        return
+    layer.put(key, text, f"{FROM_FILE}{path} (environment {name})", keys, text=True)
 
 
 def flag_layer(flags: Mapping[str, object], keys: Settings) -> Layer:

@@ -107,7 +107,9 @@ class RunningExchange:
 
 def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without any other database: the demo writes into its own one only."""
-    kept = {name: value for name, value in environ.items() if name != "DCE_DATABASE_URL"}
+    kept = {
+        name: value for name, value in environ.items() if not name.startswith("DCE_DATABASE_")
+    }
     return {**kept, "DCE_DATABASE__URL": ""}
 
 

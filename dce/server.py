@@ -46,6 +46,8 @@ def run(config: Config, arguments: Sequence[str]) -> int:
     Raises ConfigError before anything was started.
     """
     configure_logs(config.log_level, config.environment, "supervisor")
+    for line in config.not_used():
+        log.warning("%s", line)
     prepare_folders(config)
     with lock_data(config):
         check_ports(config)

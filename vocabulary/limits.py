@@ -143,6 +143,11 @@ child_stable_ns = 60 * NS_PER_S  # a child that served so long is started again 
 stacks_ns = NS_PER_S  # for a stuck child to write its stacks before it is killed
 descriptors_wanted = 16_384  # every stream connection, links, HTTP, files, and as many again
 
+# What `dce check` warns of
+sync_slow_ns = 20 * NS_PER_MS
+clock_error_ns = NS_PER_S
+disk_low_bytes = 2 * 1_073_741_824
+
 # Link and HTTP
 frame_bytes_max = 128 * 1_048_576
 http_body_bytes_max = plan_bytes_max

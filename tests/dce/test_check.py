@@ -1,19 +1,25 @@
 """`dce check` says of each part whether it is right, and why not."""
 
 import asyncio
+import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dce import plan_files
 from dce.__main__ import main
-from dce.check import check
+from dce.check import CHECKS, check
+from dce.check_disk import filesystem_of, measure
+from dce.check_machine import judge_clock
 from dce.config import Config, load
 from dce.database import Database
 from dce.folders import lock_data, prepare_folders, secret_file
 from dce.plan_store import PlanStore
+from storage.migrate import load_migrations
 from tests.routing.plans import written_plan
 from vocabulary.commands import ApplyPlan, PlanSwapped, Request, Response
 from vocabulary.errors import ConfigError
@@ -45,8 +51,12 @@ async def store_plan(config: Config, dsn: str) -> None:
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """First line of each finding by its name."""
     lines = capsys.readouterr().out.splitlines()
-    return {line[7:].split()[0]: line for line in lines if line[:7].strip()}
+    return {line[7:23].strip(): line for line in lines if line[:7].strip()}
+
+
+MACHINE = ("build", "storage", "clock", "open files", "receive buffer")  # differ by machine
 
 
 async def test_all_is_right(
@@ -56,10 +66,81 @@ async def test_all_is_right(
     await store_plan(config, database_dsn)
     assert await asyncio.to_thread(check, config) == 0
     lines = said(capsys)
-    assert list(lines) == ["configuration", "folders", "ports", "database", "plan"]
-    assert all(line.startswith("ok ") for line in lines.values())
-    assert lines["database"].endswith("schema up to date")
-    assert lines["plan"].endswith("version 1, 2 standing bids")
+    assert list(lines) == [name for name, _ in CHECKS]
+    assert not {name for name, line in lines.items()
+                if not line.startswith("ok ") and name not in MACHINE}
+    assert not any(line.startswith("fail") for line in lines.values())
+    known = len(load_migrations())
+    assert lines["database"].endswith(f"schema {known} of {known}")
+    assert "***" not in lines["database"]
+    assert lines["plan"].endswith("version 1: 1 campaigns, 2 standing bids")
+    assert lines["journal"].startswith("ok     journal         a durable write takes ")
+
+
+async def test_as_json_it_is_one_document(
+    tmp_path: Path, database_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = config_at(tmp_path, database_dsn)
+    assert await asyncio.to_thread(check, config, as_json=True) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["check"] for row in rows] == [name for name, _ in CHECKS]
+    (plan,) = [row for row in rows if row["check"] == "plan"]
+    assert plan == {"check": "plan", "state": "warn", "text": "none yet: every call gets 503",
+                    "advice": "dce run, then dce plan apply FILE"}
+
+
+def test_what_nothing_reads_and_open_secrets_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "url"
+    secret.write_text(f"postgresql://u:hidden@/d?host={tmp_path}")
+    secret.chmod(0o644)
+    config = load(
+        os.devnull, environ={"DCE_DATABASE_URL_FILE": str(secret), "DCE_REDIS_URL": "redis://h"},
+        flags={"data_dir": str(tmp_path / "data"), "sip.listen": "udp:127.0.0.1:0",
+               "http.listen": "127.0.0.1:0"},
+    )
+    assert check(config) == 1  # the database is away
+    text = capsys.readouterr().out
+    assert "warn   configuration   redis.url (environment DCE_REDIS_URL) is not used" in text
+    assert f"{secret} holds a secret and is open to others" in text
+    assert f"chmod 600 {secret}" in text
+    assert "hidden" not in text
+    assert f"fail   database        postgresql://u:***@/d?host={tmp_path}: " in text
+
+
+@pytest.mark.parametrize(("answer", "status", "error_ns", "state"), [
+    (0, 0x2001, 5_000_000, "ok"), (5, 0x41, 16_000_000_000, "warn"), (0, 0x40, 0, "warn"),
+    (0, 0, 1_000_000_001, "warn"),
+])
+def test_the_clock_is_judged(answer: int, status: int, error_ns: int, state: str) -> None:
+    assert judge_clock(answer, status, error_ns).state == state
+
+
+def test_durable_writes_are_measured_and_leave_nothing(tmp_path: Path) -> None:
+    times = measure(tmp_path)
+    assert 0 < times.median_ns <= times.slowest_ns
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_system_of_a_path_is_found() -> None:
+    assert filesystem_of(Path("/proc/self/status")) == "proc"
+    assert filesystem_of(Path("/proc/no/such/thing")) == "proc"
+
+
+def test_a_full_disk_is_no_place_for_a_journal(tmp_path: Path) -> None:
+    """A namespace of our own may mount a small disk; where that is not allowed, nothing is told."""
+    program = (
+        f"mount -t tmpfs -o size=64m none {tmp_path} && {sys.executable} -m dce check"
+        f" --set data_dir={tmp_path}/data --set sip.listen=udp:127.0.0.1:0"
+        " --set http.listen=127.0.0.1:0"
+    )
+    unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", program]
+    done = subprocess.run(unshare, capture_output=True, text=True, timeout=60, check=False)
+    if "configuration" not in done.stdout:
+        pytest.skip(f"no namespaces here: {done.stderr.strip()}")
+    assert done.returncode == 1
+    assert "fail   storage         64 MB free on tmpfs; a start and the first calls" in done.stdout
 
 
 async def test_what_is_wrong_is_named_and_the_rest_still_checked(
@@ -77,10 +158,10 @@ async def test_what_is_wrong_is_named_and_the_rest_still_checked(
     lines = said(capsys)
     assert lines["configuration"].startswith("ok ")
     assert lines["ports"].startswith(
-        f"WRONG  ports          http.listen (command line): tcp:127.0.0.1:{port} is in use by "
+        f"fail   ports           http.listen (command line): tcp:127.0.0.1:{port} is in use by "
     )
-    assert lines["database"].startswith("WRONG ")
-    assert lines["plan"].startswith("WRONG ")
+    assert lines["database"].startswith("fail ")
+    assert lines["plan"].startswith("fail ")
 
 
 @pytest.mark.parametrize("text", ["x", "", "-"])
@@ -91,7 +172,7 @@ def test_a_pointer_that_is_no_number_is_named(
     prepare_folders(config)
     (config.plans_dir / plan_files.CURRENT_NAME).write_text(text)
     assert check(config) == 1
-    assert said(capsys)["plan"].startswith("WRONG ")
+    assert said(capsys)["plan"].startswith("fail ")
 
 
 def test_folders_that_cannot_be_are_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dce.__main__ import main
     ["admin", "create"], ["admin", "revoke"], ["migrate"], ["migrate", "sideways"],
     ["migrate", "down"],
     ["migrate", "down", "--steps", "0"], ["migrate", "down", "--steps", "many"],
-    ["worker", "kitchen"], ["run", "extra"], ["demo", "--exit=1"],
+    ["worker", "kitchen"], ["run", "extra"], ["demo", "--exit=1"], ["config"], ["config", "hide"],
 ])
 def test_wrong_use_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -37,7 +37,7 @@ def test_wrong_use_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[s
      " supported yet), got 2\n"),
     (["run", "--set", "database.url=postgresql://x"],
      "dce: command line: database.url: every user of the machine can read a command line; set"
-     " DCE_DATABASE_URL or a file given with -c instead\n"),
+     " DCE_DATABASE_URL or DCE_DATABASE_URL_FILE instead, or a file given with -c\n"),
 ])
 def test_wrong_settings_exit_with_2(
     argv: list[str], line: str, capsys: pytest.CaptureFixture[str]
