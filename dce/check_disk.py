@@ -10,6 +10,7 @@ from msgspec import Struct
 from dce.config import Config
 from dce.finding import Finding, fail, ok, warn
 from dce.folders import prepare_folders
+from storage.reserve import RESERVE_NAME
 from vocabulary import limits
 from vocabulary.limits import NS_PER_MS
 
@@ -28,11 +29,13 @@ async def storage(config: Config) -> Finding:
     kind = filesystem_of(config.journal_dir)
     found = os.statvfs(config.journal_dir)
     free = found.f_bavail * found.f_frsize
-    needed = 2 * config.journal.segment_mb * MB + limits.journal_pending_bytes_max
+    needed = config.journal.segment_mb * MB
+    if not (config.journal_dir / RESERVE_NAME).exists():
+        needed += config.journal.reserve_mb * MB
     text = f"{free // MB:,} MB free on {kind}"
     if free < needed:
         return fail(
-            f"{text}; a start and the first calls need {needed // MB} MB",
+            f"{text}; without {needed // MB} MB for segment and reserve new calls get 503",
             "make room, or set data_dir; see deploy/runbooks/disk-full.md",
         )
     if kind in FLEETING:

@@ -140,7 +140,7 @@ def test_a_full_disk_is_no_place_for_a_journal(tmp_path: Path) -> None:
     if "configuration" not in done.stdout:
         pytest.skip(f"no namespaces here: {done.stderr.strip()}")
     assert done.returncode == 1
-    assert "fail   storage         64 MB free on tmpfs; a start and the first calls" in done.stdout
+    assert "fail   storage         64 MB free on tmpfs; without 128 MB for segment" in done.stdout
 
 
 async def test_what_is_wrong_is_named_and_the_rest_still_checked(
