@@ -12,7 +12,7 @@ SECURITY_STAMP := $(VENV)/security-$(shell sha256sum pyproject.toml | cut -c1-16
 DEMO_FLAGS := $(if $(EXIT),--exit) $(if $(LAN),--lan)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dev dev-watch build test test-pure sim bench coverage lint fmt types vet \
+.PHONY: help demo run dev dev-watch build test test-pure sim bench soak outage coverage lint fmt types vet \
 	security install-tools deps ci docs clean peers pure-tree system
 
 help: ## list the targets
@@ -50,6 +50,12 @@ sim: build ## the simulations only
 
 bench: build ## measure; rows into build/bench.json, ONLY=prefix runs a part
 	$(PY) -m tests.bench $(ONLY)
+
+soak: build peers ## mixed calls for MINUTES=10, then every call and account is compared
+	$(PY) -m tests.bench.soak --minutes $(or $(MINUTES),10)
+
+outage: build peers ## PostgreSQL stopped, then hung, MINUTES=3 each, under load
+	$(PY) -m tests.bench.outage --minutes $(or $(MINUTES),3)
 
 coverage: pure-tree ## line coverage of the pure build
 	cd build/pure && $(abspath $(PY)) -m coverage run --source=$(subst $() ,$(comma),$(PACKAGES)) \

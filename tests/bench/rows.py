@@ -42,6 +42,19 @@ BARS = {
     "call.second_wave": Bar(1.05, 1),
     "journal.us_per_call": Bar(40, 10),
     "record.bytes_per_call": Bar(4_000, 1_500),
+    "soak.rate_reached": Bar(0.98, 1),
+    "soak.signal_anon_growth_mb": Bar(1, 0),
+    **dict.fromkeys((f"soak.{name}" for name in (
+        "failed", "unrecorded", "rows_wrong", "charges_wrong", "unsure", "postings_micros",
+        "uneven", "recovered", "legs_wrong", "money_left", "leaks", "faults",
+        "signal_fds_growth")), Bar(0, 0)),
+    **{f"outage.{blow}_{name}": bar for blow in ("stopped", "hung") for name, bar in (
+        ("failed", Bar(0, 0)), ("setup_ratio", Bar(1.1, 1)), ("unready", Bar(0, 0)),
+        ("undegraded", Bar(0, 0)), ("journal_straightness", Bar(0.99, 1)),
+        ("drain_x", Bar(5, 10)))},
+    **dict.fromkeys((f"outage.{name}" for name in (
+        "failed", "missing", "twice", "strange", "rows_wrong", "charges_wrong", "unsure",
+        "postings_micros", "rejected")), Bar(0, 0)),
 }
 
 
@@ -131,11 +144,13 @@ def _cells(entry: Row) -> tuple[str, ...]:
             entry.unit, held, verdict(entry), commit, entry.condition)
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], *, conditions: bool = True) -> str:
     """The rows as aligned text, with bar / aim and what was reached."""
     head = ("name", "value", "unit", "bar / aim", "", "commit", "condition")
     lines = [head, *map(_cells, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    if not conditions:
+        lines = [line[:-1] for line in lines]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     right = {1, 3}
     return "\n".join(
         "  ".join(c.rjust(w) if i in right else c.ljust(w)
