@@ -61,7 +61,7 @@ def decide(
             reasons.encode(outcome.reasons),
             call.ladder,
             runner_up(desk, outcome),
-            call.terms.packed(),
+            market.packed[campaign.id],
         )
     )
 

@@ -66,8 +66,8 @@ def dial_next(desk: Room, call: Call, now_ns: int) -> None:
     if now_ns >= call.ladder_end_ns or now_ns >= call.setup_end_ns:
         end(desk, call, now_ns, Refused.LADDER_TIMEOUT)
         return
-    paused = desk.market.paused(call) if call.attempt_no else Refused.NONE
-    if paused != Refused.NONE:
+    paused = desk.market.paused(call) if call.attempt_no else None
+    if paused:
         end(desk, call, now_ns, paused)
         return
     wall_s = (now_ns + desk.offset_ns) // NS_PER_S

@@ -8,6 +8,7 @@ cdef class Market:
     cdef public object caps
     cdef public object engine
     cdef public dict frozen
+    cdef public dict packed
     cdef public object matched
     cdef public object plan
     cdef public dict resting

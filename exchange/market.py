@@ -43,7 +43,8 @@ class Market:
     """See the module's drawing. One instance for the life of a worker."""
 
     __slots__ = (
-        "addresses", "balances", "book", "caps", "engine", "frozen", "matched", "plan", "resting",
+        "addresses", "balances", "book", "caps", "engine", "frozen", "matched", "packed", "plan",
+        "resting",
         "slots", "strategies", "targets_by_key", "verdicts", "version", "ways", "zone_hours",
         "zone_slots",
     )
@@ -66,6 +67,7 @@ class Market:
         self.resting: dict[GatewayKey, int] = {}
         self.ways: dict[str, tuple[Way, ...]] = {}
         self.frozen: dict[str, Terms] = {}  # terms by campaign of the plan in force
+        self.packed: dict[str, tuple[int, int, int, int, int]] = {}  # as their facts carry them
 
     # Deciding
 
@@ -112,6 +114,7 @@ class Market:
         found = self.frozen.get(campaign.id)
         if found is None:
             found = self.frozen[campaign.id] = terms_of(campaign)
+            self.packed[campaign.id] = found.packed()
         return found
 
     def auction(self, campaign: Campaign, area: Area, wall_s: int, key: int) -> Outcome:
@@ -319,6 +322,7 @@ class Market:
         self.book.sell_in(plan.currency, "call")
         self.ways = {}
         self.frozen = {}
+        self.packed = {}
         self.targets_by_key = {}
         for target in plan.targets.values():
             for way in self.ways_to(target.id):

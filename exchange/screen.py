@@ -83,7 +83,7 @@ def _route(desk: Room, call: Call, offer: CallOffered, trunk: Trunk, now_ns: int
         refuse(desk, call, Refused.NOT_DIALLABLE, now_ns)
         return
     refused = desk.market.admit(call, entry, now_ns)
-    if refused != Refused.NONE:
+    if refused:
         refuse(desk, call, refused, now_ns)
         return
     campaign = entry.campaign

@@ -1,6 +1,8 @@
 from routing.cap_counter cimport CapCounter
 
 cdef class Caps:
+    cdef dict _names
+    cdef dict _owners
     cdef object _slots
     cdef readonly CapCounter hour
     cdef readonly CapCounter day

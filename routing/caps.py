@@ -40,10 +40,14 @@ def campaign_owner(slot: int) -> int:
 class Caps:
     """The counters. Every verb that grants or gives back is one step, all or nothing."""
 
-    __slots__ = ("_clocks", "_slots", "_zones", "day", "hour", "live", "live_limits")
+    __slots__ = (
+        "_clocks", "_names", "_owners", "_slots", "_zones", "day", "hour", "live", "live_limits",
+    )
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
+        self._names: dict[int, str] = {}  # a slot keeps its id, so both stay true
+        self._owners: dict[str, int] = {}
         self.hour = CapCounter("hour")
         self.day = CapCounter("day")
         self.live = array("i")
@@ -168,16 +172,24 @@ class Caps:
         return self.hour if kind == "hour" else self.day
 
     def _owner(self, name: str) -> int:
-        kind, _, plan_id = name.partition(":")
-        if kind == "target":
-            return target_owner(self._slots.slot("target", plan_id))
-        assert kind == "campaign", f"no caps of {name!r}"
-        return campaign_owner(self._slots.slot("campaign", plan_id))
+        owner = self._owners.get(name)
+        if owner is None:
+            kind, _, plan_id = name.partition(":")
+            assert kind in ("target", "campaign"), f"no caps of {name!r}"
+            slot = self._slots.slot(kind, plan_id)
+            owner = target_owner(slot) if kind == "target" else campaign_owner(slot)
+            self._owners[name] = owner
+        return owner
 
     def _name(self, owner: int) -> str:
-        if owner % 2:
-            return f"campaign:{self._slots.campaign_ids[owner // 2]}"
-        return f"target:{self._slots.target_ids[owner // 2]}"
+        name = self._names.get(owner)
+        if name is None:
+            if owner % 2:
+                name = f"campaign:{self._slots.campaign_ids[owner // 2]}"
+            else:
+                name = f"target:{self._slots.target_ids[owner // 2]}"
+            self._names[owner] = name
+        return name
 
     def _resize(self, owners: int) -> None:
         more = owners - len(self.live)

@@ -27,7 +27,7 @@ cdef class Message:
     @cython.locals(p="const unsigned char*")
     cdef int _find(self, int h, int row) noexcept
 
-    @cython.locals(text=bytes)
+    @cython.locals(text=bytes, at=int, end=int, p="const unsigned char*")
     cdef bytes _text(self, int row)
 
     cdef bytes _name(self, int row)

@@ -189,7 +189,16 @@ class Message:
 
     def _text(self, row: int) -> bytes:
         """The value of a row, trimmed, each fold replaced by one space (RFC 3261 §7.3.1)."""
-        text = self.data[self._index(row, 4) : self._index(row, 6)].strip(b" \t\r\n")
+        at = self._index(row, 4)
+        end = self._index(row, 6)
+        p = self.data
+        while at < end and (p[at] == 32 or p[at] == 9 or p[at] == 13 or p[at] == 10):
+            at += 1
+        while end > at and (
+            p[end - 1] == 32 or p[end - 1] == 9 or p[end - 1] == 13 or p[end - 1] == 10
+        ):
+            end -= 1
+        text = self.data[at:end]
         if b"\n" in text:
             return b" ".join([part.strip(b" \t") for part in text.split(b"\r\n")])
         return text

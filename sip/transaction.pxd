@@ -2,6 +2,12 @@ cimport cython
 
 from sip.timers cimport Lanes, Owner
 
+cdef int _INPUTS, _STATE_BITS, _STATE_MASK, _ABSENT, _IGNORED, _TRYING, _TERMINATED, _KEEP
+cdef int _RESEND, _LEFT, _ARM_ANY, _ARM_A, _ARM_B, _ARM_D, _ARM_E, _ARM_F
+cdef int _ARM_G, _ARM_H, _ARM_I, _ARM_J, _ARM_K, _ARM_L, _ARM_M, _TIMER_A
+cdef int _TIMER_B, _TIMER_D, _TIMER_E, _TIMER_F, _TIMER_G, _TIMER_H, _TIMER_I, _TIMER_J
+cdef int _TIMER_K, _TIMER_L, _TIMER_M, _RETRANSMITS_MAX
+
 
 cdef class Timing:
     cdef public long long t1_ns

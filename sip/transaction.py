@@ -92,6 +92,45 @@ STATE_BITS = 4
 STATE_MASK = 15
 ABSENT = -1
 
+# The same again for the compiler: a public name of the module stays a Python object, and these
+# are read some two hundred times a call.
+_INPUTS = INPUTS
+_STATE_BITS = STATE_BITS
+_STATE_MASK = STATE_MASK
+_ABSENT = ABSENT
+_IGNORED = IGNORED
+_TRYING = TRYING
+_TERMINATED = TERMINATED
+_KEEP = KEEP
+_RESEND = RESEND
+_LEFT = SEND | RESEND | SEND_ACK | TELL
+_ARM_ANY = ARM_ANY
+_ARM_A = ARM_A
+_ARM_B = ARM_B
+_ARM_D = ARM_D
+_ARM_E = ARM_E
+_ARM_F = ARM_F
+_ARM_G = ARM_G
+_ARM_H = ARM_H
+_ARM_I = ARM_I
+_ARM_J = ARM_J
+_ARM_K = ARM_K
+_ARM_L = ARM_L
+_ARM_M = ARM_M
+_TIMER_A = TIMER_A
+_TIMER_B = TIMER_B
+_TIMER_D = TIMER_D
+_TIMER_E = TIMER_E
+_TIMER_F = TIMER_F
+_TIMER_G = TIMER_G
+_TIMER_H = TIMER_H
+_TIMER_I = TIMER_I
+_TIMER_J = TIMER_J
+_TIMER_K = TIMER_K
+_TIMER_L = TIMER_L
+_TIMER_M = TIMER_M
+_RETRANSMITS_MAX = retransmits_max
+
 Table = dict[int, dict[int, tuple[int, int]]]
 
 
@@ -123,7 +162,7 @@ def retransmit_after_ns(sent: int, t1_ns: int, t2_ns: int) -> int:
     Timer G, RFC 3261 §17.2.1; E in Trying, §17.1.2.2; the 2xx of §13.3.1.4. Not for timer A,
     which has no T2 cap.
     """
-    gap_ns = t1_ns << min(sent, retransmits_max)
+    gap_ns = t1_ns << min(sent, _RETRANSMITS_MAX)
     return gap_ns if gap_ns < t2_ns else t2_ns
 
 
@@ -152,15 +191,15 @@ class Transaction(Owner):
 
         Raises LocalProtocolError when our own transaction user has no such cell.
         """
-        cell = self.cells[self.state * INPUTS + event]
-        if cell == ABSENT:
+        cell = self.cells[self.state * _INPUTS + event]
+        if cell == _ABSENT:
             if event >= LOCAL_FROM:
                 raise LocalProtocolError(
                     f"{INPUT_NAMES[event]} in a transaction that is {STATE_NAMES[self.state]}"
                 )
-            return IGNORED
-        self.state = cell & STATE_MASK
-        return cell >> STATE_BITS
+            return _IGNORED
+        self.state = cell & _STATE_MASK
+        return cell >> _STATE_BITS
 
     def advance(self, event: int, lanes: Lanes, timing: Timing, now_ns: int) -> int:
         """Step and arm: entering a state disarms the timers of the one left, unless KEEP.
@@ -169,51 +208,51 @@ class Transaction(Owner):
         """
         before = self.state
         actions = self.step(event)
-        if actions == IGNORED:
-            return IGNORED
-        if self.state != before and not actions & KEEP:
+        if actions == _IGNORED:
+            return _IGNORED
+        if self.state != before and not actions & _KEEP:
             lanes.cancel(self)
-        if actions & RESEND:
+        if actions & _RESEND:
             self.sent = self.sent + 1
-        if actions & ARM_ANY:
+        if actions & _ARM_ANY:
             self.arm(actions, lanes, timing, now_ns)
-        return actions & (SEND | RESEND | SEND_ACK | TELL)
+        return actions & _LEFT
 
     def arm(self, actions: int, lanes: Lanes, timing: Timing, now_ns: int) -> None:
         """Arm the timers that `actions` name; a timer of zero length ends the transaction."""
         if not self.reliable:
             self.arm_resend(actions, lanes, timing, now_ns)
-        if actions & (ARM_B | ARM_F | ARM_H | ARM_L | ARM_M):
+        if actions & (_ARM_B | _ARM_F | _ARM_H | _ARM_L | _ARM_M):
             lanes.arm(now_ns, timing.patience_ns, self, self.patience_kind(actions))
-        if actions & (ARM_D | ARM_I | ARM_J | ARM_K):
+        if actions & (_ARM_D | _ARM_I | _ARM_J | _ARM_K):
             if self.reliable:
-                self.state = TERMINATED
-            elif actions & (ARM_D | ARM_J):
-                kind = TIMER_D if actions & ARM_D else TIMER_J
+                self.state = _TERMINATED
+            elif actions & (_ARM_D | _ARM_J):
+                kind = _TIMER_D if actions & _ARM_D else _TIMER_J
                 lanes.arm(now_ns, timing.patience_ns, self, kind)
             else:
-                kind = TIMER_I if actions & ARM_I else TIMER_K
+                kind = _TIMER_I if actions & _ARM_I else _TIMER_K
                 lanes.arm(now_ns, timing.t4_ns, self, kind)
 
     def arm_resend(self, actions: int, lanes: Lanes, timing: Timing, now_ns: int) -> None:
         """Arm A, E or G for the next retransmission over a datagram transport."""
-        if actions & ARM_A:
-            lanes.arm(now_ns, timing.t1_ns << min(self.sent, retransmits_max), self, TIMER_A)
-        elif actions & ARM_E:
+        if actions & _ARM_A:
+            lanes.arm(now_ns, timing.t1_ns << min(self.sent, _RETRANSMITS_MAX), self, _TIMER_A)
+        elif actions & _ARM_E:
             gap_ns = timing.t2_ns
-            if self.state == TRYING:
+            if self.state == _TRYING:
                 gap_ns = retransmit_after_ns(self.sent, timing.t1_ns, timing.t2_ns)
-            lanes.arm(now_ns, gap_ns, self, TIMER_E)
-        elif actions & ARM_G:
+            lanes.arm(now_ns, gap_ns, self, _TIMER_E)
+        elif actions & _ARM_G:
             gap_ns = retransmit_after_ns(self.sent, timing.t1_ns, timing.t2_ns)
-            lanes.arm(now_ns, gap_ns, self, TIMER_G)
+            lanes.arm(now_ns, gap_ns, self, _TIMER_G)
 
     def patience_kind(self, actions: int) -> int:
         """Which of the 64·T1 timers B, F, H, L, M `actions` names."""
-        if actions & ARM_B:
-            return TIMER_B
-        if actions & ARM_F:
-            return TIMER_F
-        if actions & ARM_H:
-            return TIMER_H
-        return TIMER_L if actions & ARM_L else TIMER_M
+        if actions & _ARM_B:
+            return _TIMER_B
+        if actions & _ARM_F:
+            return _TIMER_F
+        if actions & _ARM_H:
+            return _TIMER_H
+        return _TIMER_L if actions & _ARM_L else _TIMER_M

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 DIGITS_MAX = 15
 DIGITS_MIN = 3
+FIRST = "+0123456789"
 SEPARATORS = str.maketrans("", "", "-.() \t")
 
 
@@ -31,7 +32,9 @@ def normalise(dialled: str, rule: DialRule) -> str:
 
     dialled: user part of a SIP URI or a tel number, parameters after ';' ignored.
     """
-    text = dialled.split(";", 1)[0].translate(SEPARATORS)
+    text = dialled
+    if not (text[1:].isdigit() and text[0] in FIRST):  # most are digits behind a "+" already
+        text = text.split(";", 1)[0].translate(SEPARATORS)
     if rule.strip and text.startswith(rule.strip):
         text = text[len(rule.strip) :]
     text = rule.add + text
