@@ -35,6 +35,7 @@ cdef class Book:
     ) except -1
 
     cpdef void spend(self, Py_ssize_t slot, long long micros) except *
+    @cython.locals(at=Py_ssize_t)
     cpdef void mark_won(self, Py_ssize_t slot, long long order) noexcept
     cpdef Py_ssize_t slot_of(self, str bid_id) except -2
     cpdef Py_ssize_t slot_near(self, str bid_id, Py_ssize_t hint) except -2

@@ -172,8 +172,9 @@ class Book:
             self._move_spent(slot, -micros)
 
     def mark_won(self, slot: int, order: int) -> None:
-        """The bid's reserve was granted; order: a number that grows with every reserve."""
-        self.words[slot * 8 + _LAST_WON] = order
+        """The bid's reserve was granted; order: an instant, of which the latest is kept."""
+        at = slot * 8 + _LAST_WON
+        self.words[at] = max(self.words[at], order)
 
     def sell_in(self, currency: str, per: str) -> None:
         """Change what auctions sell in, when a plan does; bids in other terms stand at 551, 550."""

@@ -14,12 +14,14 @@ import time
 from msgspec import MsgspecError
 
 from dce.config import Config
-from dce.recovery import from_checkpoint
+from dce.recovery import position_of, reader_behind, starts
+from exchange.recover import Replay
 from storage.checkpoint import CheckpointWriter
+from storage.disk import OsDisk
+from storage.fact_reading import unreadable
 from storage.reader import JournalReader
 from vocabulary import limits
 from vocabulary.codec import fact_decoder
-from vocabulary.errors import JournalDamaged
 from vocabulary.facts import Heartbeat
 
 POLL_S = 0.25
@@ -34,8 +36,7 @@ class Checkpointer:
         self.written_seq = 0
         self.failures = 0
         self._every_s = config.journal.checkpoint_s
-        self._replay = from_checkpoint(config.checkpoint_dir)
-        self._reader = JournalReader(config.journal_dir, self._replay.state.seq + 1)
+        self._replay, self._reader = _follow(config)
         self._decode = fact_decoder().decode
         self._writer = CheckpointWriter(config.checkpoint_dir, loop, self._written, self._failed)
         self._begun_at_s = time.monotonic()
@@ -43,16 +44,18 @@ class Checkpointer:
         self._changed = False
 
     async def run(self) -> None:
-        """Follow until cancelled. Raises JournalDamaged for a record that is no fact."""
+        """Follow until cancelled. Raises JournalDamaged, JournalNewer for what is no fact."""
         while True:
             entries = self._reader.read()
             for entry in entries:
                 try:
                     fact = self._decode(entry.payload)
                 except MsgspecError as error:
-                    raise JournalDamaged(f"record {entry.seq} is no fact: {error}") from error
+                    raise unreadable(entry, self._replay.state.version, error) from error
                 self._changed = self._changed or type(fact) is not Heartbeat
                 self._replay.apply(entry.seq, fact)
+            if entries:
+                self._replay.state.position = position_of(entries[-1])
             self._write_if_due()
             await asyncio.sleep(0 if entries else POLL_S)
 
@@ -83,3 +86,13 @@ class Checkpointer:
         self.failures += 1
         self._changed = True
         log.error("checkpoint not written, the start will replay more: %s", reason)
+
+
+def _follow(config: Config) -> tuple[Replay, JournalReader]:
+    """The newest state that belongs to the journal, and a reader of what follows it."""
+    disk = OsDisk()
+    for replay in starts(config.checkpoint_dir, disk):
+        reader = reader_behind(config.journal_dir, replay.state, disk, whole=False)
+        if reader is not None:
+            return replay, reader
+    raise AssertionError("the journal's start is always tried last")

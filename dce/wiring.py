@@ -330,12 +330,10 @@ def _begin(core: SignalCore, replay: Replay) -> None:
     desk = core.desk
     now_ns = core.clock.now_ns()
     version = plan_files.read_current(core.config.plans_dir)
-    closed = begin(
+    begin(
         desk, replay, core.journal.epoch, now_ns,
         lambda: _last_plan(core, version) if version else None,
     )
-    if closed:
-        log.warning("closed %d calls that the last process left open", closed)
     if version:
         core.keep_order()
     core.pump.turn(now_ns)

@@ -184,7 +184,8 @@ def _addresses_changed(desk: Desk, notice: AddressesChanged, now_ns: int) -> Non
 
 
 def _beat(desk: Desk, notice: Beat, now_ns: int) -> None:
-    desk.emit(facts.Heartbeat(now_ns, desk.durable_seq, now_ns + desk.offset_ns))
+    turns = desk.market.moved_turns()
+    desk.emit(facts.Heartbeat(now_ns, desk.durable_seq, now_ns + desk.offset_ns, turns))
 
 
 def _stop_admission(desk: Desk, command: StopAdmission, now_ns: int) -> None:

@@ -3,7 +3,7 @@ import cython
 from exchange.call cimport Call, Reservation
 from exchange.room cimport Room
 
-@cython.locals(held=Reservation, entry=int, wall_s="long long")
+@cython.locals(held=Reservation, entry=int, wall_s="long long", dialled_ns="long long")
 cpdef dial_next(Room desk, Call call, long long now_ns)
 @cython.locals(held=Reservation, at=int)
 cdef bint _dial_gateway(Room desk, Call call, long long now_ns) except -1

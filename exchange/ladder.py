@@ -7,7 +7,7 @@ response code does. `exchange` alone chooses the next target.
 from __future__ import annotations
 
 from exchange import settle
-from exchange.call import Call
+from exchange.call import NS_PER_US, Call
 from exchange.room import Room
 from exchange.states import EMPTY, FAILED
 from sip.signals import Cancel, Cause, Dial, Flow, LegFailed
@@ -90,7 +90,9 @@ def dial_next(desk: Room, call: Call, now_ns: int) -> None:
         call.ways = desk.market.ways_to(held.target)
         call.gateway_at = -1
         if _dial_gateway(desk, call, now_ns):
-            desk.market.mark_won(held, now_ns)
+            # In whole µs since the arrival, as the record will say it: a restart ranks the same.
+            dialled_ns = call.arrived_ns + call.offset_us(now_ns) * NS_PER_US
+            desk.market.mark_won(held, dialled_ns)
             return
         desk.release_held(call)
     end(desk, call, now_ns, Refused.LADDER_EMPTY)

@@ -30,7 +30,7 @@ cdef class Market:
     cpdef Reservation reserve(
         self, object entry, Py_ssize_t slot, str campaign_id, long long wall_s
     )
-    cpdef mark_won(self, Reservation held, long long now_ns)
+    cpdef mark_won(self, Reservation held, long long dialled_ns)
     cpdef bint _stands(self, object target, long long wall_s) except -1
     cpdef release(self, Reservation held)
     cpdef commit(self, Reservation held, long long charge_micros)

@@ -31,7 +31,7 @@ from routing.plan_objects import Campaign, NumberEntry, Target
 from routing.slots import Slots
 from sip.signals import Flow
 from vocabulary import limits
-from vocabulary.facts import CapUse, LadderEntry
+from vocabulary.facts import CapUse, LadderEntry, Turn
 from vocabulary.limits import NS_PER_S
 from vocabulary.reasons import Refused
 
@@ -215,9 +215,9 @@ class Market:
             entry.price_micros, uses,
         )
 
-    def mark_won(self, held: Reservation, now_ns: int) -> None:
+    def mark_won(self, held: Reservation, dialled_ns: int) -> None:
         """A reservation was dialled: its bid goes behind the others of its rank (rule 8)."""
-        self.book.mark_won(held.bid_slot, now_ns)
+        self.book.mark_won(held.bid_slot, dialled_ns)
 
     def _stands(self, target: Target, wall_s: int) -> bool:
         """Pause switches and the target's own hours, read live (rule 31)."""
@@ -350,13 +350,14 @@ class Market:
         )
 
     def restore(self, state: ReplayState) -> None:
-        """Take over what a replay found: balances, book with spent budgets, pending payouts."""
+        """Take over what a replay found: balances, pending payouts, the book, whose turn it is."""
         for buyer in state.balances:
             self.slots.slot("buyer", buyer)
         self.balances.grow(len(self.slots.buyers))
         for buyer, micros in state.balances.items():
             self.balances.credit_balance(self.slots.buyers[buyer], micros)
         self.balances.pending.update(state.pending)
+        self.strategies["round_robin"].restore(state.turns, self.slots)
         for bid_id, bid in state.bids.items():
             if not bid.terms:
                 continue
@@ -367,11 +368,18 @@ class Market:
                 self.put_bid(terms, state.seq)
         self.balances.grow(len(self.slots.buyers))
 
+    def moved_turns(self) -> tuple[Turn, ...]:
+        """Round-robin turns that the journal does not have yet, as many as a heartbeat carries."""
+        turns: tuple[Turn, ...] = self.strategies["round_robin"].moved(
+            self.slots, limits.turns_per_heartbeat_max
+        )
+        return turns
+
     def recount_caps(self, state: ReplayState) -> None:
         """Units that answered calls used before the restart; after the first plan was taken."""
         for key, used in state.caps.items():
             owner, kind, start = key.rsplit("|", 2)
-            self.caps.recount(CapUse(owner, kind, int(start)), used)
+            self.caps.recount(CapUse(owner, kind, int(start), state.cap_ends.get(key, 0)), used)
 
 
 def terms_of(campaign: Campaign) -> Terms:

@@ -9,9 +9,8 @@ checkpoint(seq n) ──► Replay ◄── facts n+1 … last whole record
                         ▼
         CallClosed for every call that was alive, each exactly once
 ```
-A call that was answered is charged up to the last heartbeat, and only if its 200 left: an
-AnswerSent follows, or a heartbeat's durable mark covers its start record. Everything else is
-closed without charge, and its holds are simply not there after a restart.
+How each of them ends, and why: exchange.closing. Holds and reservations of calls that were alive
+are simply not there after a restart.
 """
 
 from typing import Any
@@ -19,13 +18,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from accounts.ledger import call_postings
-from accounts.payout import is_qualified, payout_micros, revenue_micros
-from accounts.terms import unpack_terms
+from exchange.closing import Beat, OpenCall, closing
 from vocabulary import limits
 from vocabulary.facts import (
     AnswerSent,
-    Attempt,
     AttemptFailed,
     BidPut,
     BidRemoved,
@@ -34,45 +30,17 @@ from vocabulary.facts import (
     CallRouted,
     CapUse,
     ClockSet,
-    Disposition,
     Fact,
     Heartbeat,
-    LadderEntry,
     LedgerAccount,
-    Party,
-    Personal,
     PlanApplied,
     Posting,
     Started,
     TalkEnded,
     TopUpPosted,
 )
-from vocabulary.reasons import Refused
 
 NS_PER_US = 1_000
-
-
-class OpenCall(Struct, array_like=True):
-    """A routed call that has not been closed yet: what a CallClosed of it needs."""
-
-    at_ns: int
-    wall_ns: int
-    trunk: str
-    publisher: str
-    campaign: str
-    number: str
-    subject: bytes
-    personal: bytes  # sealed
-    currency: str
-    terms: tuple[int, int, int, int, int]
-    ladder: tuple[LadderEntry, ...]
-    attempts: tuple[Attempt, ...] = ()
-    answered: Attempt | None = None
-    answered_ns: int = 0
-    answered_seq: int = 0
-    caps: tuple[CapUse, ...] = ()
-    sent: bool = False
-    connected_max_ns: int = -1  # the buyer hung up before the ACK; −1: it did not
 
 
 class StandingBid(Struct, array_like=True):
@@ -82,6 +50,20 @@ class StandingBid(Struct, array_like=True):
     spent_micros: int = 0
     last_won_ns: int = 0
     removed: bool = False
+
+
+class Position(Struct, frozen=True, gc=False, array_like=True):
+    """Where the record ReplayState.seq stands in the journal, and what it is.
+
+    ordinal, offset, end: segment, its first byte and the one behind it; epoch: of the process
+    that wrote it; checksum: CRC32C of its payload. All 0: not known.
+    """
+
+    ordinal: int = 0
+    offset: int = 0
+    end: int = 0
+    epoch: int = 0
+    checksum: int = 0
 
 
 class ReplayState(Struct, array_like=True):
@@ -100,6 +82,10 @@ class ReplayState(Struct, array_like=True):
     caps: dict[str, int] = {}
     open: dict[bytes, OpenCall] = {}
     top_ups: dict[str, tuple[bytes, str, int]] = {}
+    cap_ends: dict[str, int] = {}  # when each window of caps ends, where its records say so
+    turns: dict[str, dict[str, int]] = {}  # round robin: campaign → target → credit
+    position: Position = Position()
+    version: str = ""  # of dce, as the last Started says
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -136,8 +122,8 @@ class Replay:
     def close_open(self, now_ns: int) -> list[CallClosed]:
         """One CallClosed for each call that the crash ended, in order of arrival."""
         found = [
-            closing(self.state, call_id, call, now_ns)
-            for call_id, call in sorted(self.state.open.items(), key=lambda item: item[1].at_ns)
+            closing(call_id, call, beat_of(self.state), now_ns)
+            for call_id, call in open_calls(self.state)
         ]
         assert all(sum(p.amount_micros for p in fact.postings) == 0 for fact in found)
         return found
@@ -151,6 +137,9 @@ class Replay:
             for key, used in state.caps.items()
             if int(key.rpartition("|")[2]) >= oldest_s
         }
+        state.cap_ends = {
+            key: end_s for key, end_s in state.cap_ends.items() if key in state.caps
+        }
 
 
 def cap_key(use: CapUse) -> str:
@@ -158,38 +147,14 @@ def cap_key(use: CapUse) -> str:
     return f"{use.owner}|{use.kind}|{use.window_start_s}"
 
 
-def closing(state: ReplayState, call_id: bytes, call: OpenCall, now_ns: int) -> CallClosed:
-    """How a call that was alive at the crash is closed (reliability §2, exchange rule 28)."""
-    answer = call.answered
-    charged = answer is not None and (call.sent or call.answered_seq <= state.beat_seq)
-    end_ns = max(call.answered_ns, state.beat_at_ns) if charged else max(call.at_ns, state.at_ns)
-    if charged and call.connected_max_ns >= 0:
-        end_ns = min(end_ns, call.answered_ns + call.connected_max_ns)
-    talked_ns = end_ns - call.answered_ns if charged else 0
-    revenue = payout = 0
-    qualified = False
-    won: LadderEntry | None = None
-    attempts = call.attempts
-    if answer is not None:
-        won = call.ladder[answer.entry]
-        attempts = (*attempts, answer)
-    if charged and won is not None:
-        terms = unpack_terms(call.terms)
-        qualified = is_qualified(terms, talked_ns)
-        revenue = revenue_micros(terms, won.price_micros, talked_ns)
-        payout = payout_micros(terms, revenue, talked_ns)
-    postings = call_postings(won.buyer if won else "", revenue, call.publisher, payout)
-    return CallClosed(
-        now_ns, call_id, call.wall_ns, call.trunk, call.publisher, call.campaign, call.number,
-        call.subject, Personal(None, call.personal),
-        Disposition.COMPLETED if charged else Disposition.FAILED, int(Refused.RESTART),
-        200 if charged else 0, Party.EXCHANGE, 0, -1,
-        (call.answered_ns - call.at_ns) // NS_PER_US if charged else -1,
-        (end_ns - call.at_ns) // NS_PER_US, talked_ns, qualified,
-        won.buyer if charged and won else "", won.target if charged and won else "",
-        won.bid_id if charged and won else "", call.currency, revenue, payout, attempts,
-        postings, call.caps if charged else (), True,
-    )
+def beat_of(state: ReplayState) -> Beat:
+    """The end of the process, as far as the facts tell."""
+    return Beat(state.beat_seq, state.beat_at_ns, state.at_ns)
+
+
+def open_calls(state: ReplayState) -> list[tuple[bytes, OpenCall]]:
+    """Ids and calls that no CallClosed ended, in order of arrival."""
+    return sorted(state.open.items(), key=lambda item: item[1].at_ns)
 
 
 def _routed(state: ReplayState, seq: int, fact: CallRouted) -> None:
@@ -213,6 +178,7 @@ def _answered(state: ReplayState, seq: int, fact: CallAnswered) -> None:
         call.answered_ns = fact.at_ns
         call.answered_seq = seq
         call.caps = fact.caps
+        call.hold_micros = fact.hold_micros
 
 
 def _sent(state: ReplayState, seq: int, fact: AnswerSent) -> None:
@@ -223,12 +189,14 @@ def _sent(state: ReplayState, seq: int, fact: AnswerSent) -> None:
 
 def _closed(state: ReplayState, seq: int, fact: CallClosed) -> None:
     call = state.open.pop(fact.call_id, None)
+    if call is None:  # refused before any ladder; or settled already: its key counts once
+        return
     post(state, fact.postings)
     for use in fact.caps:
         key = cap_key(use)
         state.caps[key] = state.caps.get(key, 0) + 1
-    if call is None:
-        return
+        if use.window_end_s:
+            state.cap_ends[key] = use.window_end_s
     entry = -1
     for attempt in fact.attempts:
         if attempt.entry == entry:
@@ -268,6 +236,7 @@ def _top_up(state: ReplayState, seq: int, fact: TopUpPosted) -> None:
 
 def _started(state: ReplayState, seq: int, fact: Started) -> None:
     state.epoch = fact.epoch
+    state.version = fact.version
 
 
 def _clock(state: ReplayState, seq: int, fact: ClockSet) -> None:
@@ -277,6 +246,11 @@ def _clock(state: ReplayState, seq: int, fact: ClockSet) -> None:
 def _beat(state: ReplayState, seq: int, fact: Heartbeat) -> None:
     state.beat_seq = fact.durable_seq
     state.beat_at_ns = fact.at_ns
+    for turn in fact.turns:
+        turns = state.turns.setdefault(turn.campaign, {})
+        turns[turn.target] = turn.credit
+        if not turn.credit:
+            del turns[turn.target]
 
 
 def _plan(state: ReplayState, seq: int, fact: PlanApplied) -> None:

@@ -58,6 +58,14 @@ class CapCounter:
         self.committed[owner] = 0
         assert self.starts_s[owner] < end_s
 
+    def resume(self, owner: int, start_s: int, end_s: int) -> None:
+        """Recovery: the owner's window as it ran before the restart, with nothing in it yet."""
+        assert start_s < end_s
+        self.starts_s[owner] = start_s
+        self.ends_s[owner] = end_s
+        self.granted[owner] = 0
+        self.committed[owner] = 0
+
     def take(self, owner: int) -> int:
         """Grant a unit in the running window; returns the window's start."""
         assert self.limit(owner) < 0 or self.granted[owner] < self.limit(owner)

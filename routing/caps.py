@@ -101,13 +101,16 @@ class Caps:
         self._counter(use.kind).release(self._owner(use.owner), use.window_start_s)
 
     def recount(self, use: CapUse, units: int = 1) -> None:
-        """Recovery, after adopt: committed units of a window; the latest window counts."""
+        """Recovery, after adopt: committed units of a window; the latest window counts.
+
+        The window runs as it ran before the restart, whatever zone the plan now gives its owner.
+        """
         owner = self._owner(use.owner)
         counter = self._counter(use.kind)
         self._resize(owner + 1)
         if counter.starts_s[owner] < use.window_start_s:
-            _, end_s = self._window(counter.kind, owner, use.window_start_s)
-            counter.open_window(owner, use.window_start_s, end_s)
+            end_s = use.window_end_s or self._window(counter.kind, owner, use.window_start_s)[1]
+            counter.resume(owner, use.window_start_s, end_s)
         if counter.starts_s[owner] == use.window_start_s:
             counter.granted[owner] += units
             counter.committed[owner] += units
@@ -133,7 +136,7 @@ class Caps:
         Units that are only reserved, and lines, belong to calls that a restart ends.
         """
         return [
-            (CapUse(self._name(owner), counter.kind, counter.starts_s[owner]), units)
+            (self._use(counter, owner, counter.starts_s[owner]), units)
             for counter in (self.hour, self.day)
             for owner, units in enumerate(counter.committed)
             if units
@@ -152,7 +155,10 @@ class Caps:
         if wall_s >= counter.ends_s[owner]:
             start_s, end_s = self._window(counter.kind, owner, wall_s)
             counter.open_window(owner, start_s, end_s)
-        uses.append(CapUse(self._name(owner), counter.kind, counter.take(owner)))
+        uses.append(self._use(counter, owner, counter.take(owner)))
+
+    def _use(self, counter: CapCounter, owner: int, start_s: int) -> CapUse:
+        return CapUse(self._name(owner), counter.kind, start_s, counter.ends_s[owner])
 
     def _window(self, kind: str, owner: int, wall_s: int) -> tuple[int, int]:
         """The window around an instant; in UTC for an owner that the plan no longer names."""

@@ -9,10 +9,11 @@ absent. The two newest are kept, so that one damaged file costs a longer replay 
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from struct import Struct as Layout
 from threading import Thread
+from typing import NamedTuple
 
 from google_crc32c import extend
 
@@ -24,6 +25,15 @@ HEAD = Layout("<8sQI")
 SEQ = Layout("<Q")
 KEPT = 2
 NAME = re.compile(r"checkpoint-(\d{20})")
+
+
+class Found(NamedTuple):
+    """A checkpoint on disk. fault: what is wrong with its bytes, "" if it is whole."""
+
+    path: Path
+    seq: int
+    payload: bytes
+    fault: str = ""
 
 
 def write_checkpoint(
@@ -55,18 +65,37 @@ def load_newest(
 
     last_seq: end of the journal; a checkpoint beyond it is not believed.
     """
+    for found in checkpoints(directory, disk=disk):
+        if not found.fault and (last_seq is None or found.seq <= last_seq):
+            return found.seq, found.payload
+    return None
+
+
+def checkpoints(directory: Path, *, disk: Disk | None = None) -> Iterator[Found]:
+    """The checkpoints of a folder, newest first, each read when it is asked for."""
     disk = disk or OsDisk()
     for name in _names(disk, directory):
-        data = disk.read(directory / name) or b""
-        if len(data) < HEAD.size:
-            continue
-        magic, seq, crc = HEAD.unpack_from(data)
-        payload = data[HEAD.size :]
-        if magic != MAGIC or crc != _checksum(seq, payload):
-            continue
-        if last_seq is None or seq <= last_seq:
-            return seq, payload
-    return None
+        yield _read(disk, directory / name)
+
+
+def _read(disk: Disk, path: Path) -> Found:
+    seq = int(path.name.rpartition("-")[2])
+    data = disk.read(path) or b""
+    if len(data) < HEAD.size:
+        return Found(path, seq, b"", f"it has {len(data)} bytes, not even a header")
+    magic, written, crc = HEAD.unpack_from(data)
+    payload = data[HEAD.size :]
+    if magic != MAGIC or written != seq:
+        return Found(path, seq, b"", "its header is not that of this checkpoint")
+    if crc != _checksum(seq, payload):
+        return Found(path, seq, b"", "its checksum does not fit its bytes")
+    return Found(path, seq, payload)
+
+
+def payload_checksum(payload: bytes) -> int:
+    """CRC32C of a journal record's payload, by which a checkpoint knows its journal."""
+    checksum: int = extend(0, payload)
+    return checksum
 
 
 class CheckpointWriter:

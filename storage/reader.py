@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from storage.disk import Disk, File, OsDisk
-from storage.mark import MarkFile
+from storage.mark import MARK_NAME, MarkFile
 from storage.segment import (
     HEADER_BYTES,
     RECORD_BYTES,
@@ -22,17 +22,20 @@ class JournalReader:
     """Records in order. Iterate again, or call `read` again, to go on behind a growing journal.
 
     from_seq: first sequence wanted; 0 for the oldest there is. whole: read to the last whole
-    record, for tools when no process writes; otherwise to the durable mark. A bad byte before
+    record, for tools when no process writes; otherwise to the durable mark. start: segment and
+    offset where from_seq stands, if that is known: nothing before it is read. A bad byte before
     that end raises JournalDamaged with file and offset.
     """
 
     def __init__(
-        self, directory: Path, from_seq: int = 0, *, whole: bool = False, disk: Disk | None = None
+        self, directory: Path, from_seq: int = 0, *, whole: bool = False, disk: Disk | None = None,
+        start: tuple[int, int] | None = None,
     ) -> None:
         self.next_seq = from_seq
         self._directory = directory
         self._disk = disk or OsDisk()
         self._whole = whole
+        self._start = start
         self._mark: MarkFile | None = None
         self._segments: list[Segment] = []
         self._index = -1
@@ -87,6 +90,8 @@ class JournalReader:
         starts = [segment.header.first_seq for segment in self._segments]
         index = max((i for i, seq in enumerate(starts) if seq <= max(self.next_seq, first)))
         self._open(index)
+        if self._start is not None and self._start[0] == self._segments[index].header.ordinal:
+            self._offset, self._seq = self._start[1], self.next_seq
         return True
 
     def _open(self, index: int) -> None:
@@ -105,9 +110,7 @@ class JournalReader:
         if self._whole:
             assert self._file is not None
             if not self._whole_end:
-                self._whole_end, _ = find_end(
-                    segment.path, self._file, segment.header, self._offset, self._seq
-                )
+                self._whole_end = self._find_whole_end(segment, self._file)
             return self._whole_end, True
         mark_file = self._mark_file()
         mark = mark_file.read() if mark_file is not None else None
@@ -121,6 +124,16 @@ class JournalReader:
         if len(self._segments) == known:
             raise damaged(segment.path, self._offset, "the segment after it is missing")
         return self._end()
+
+    def _find_whole_end(self, segment: Segment, file: File) -> int:
+        """Where the last segment's whole records end; looked for behind the durable mark only."""
+        offset, seq = self._offset, self._seq
+        if MARK_NAME in self._disk.names(self._directory):  # a tool must not make one
+            mark_file = self._mark_file()
+            mark = mark_file.read() if mark_file is not None else None
+            if mark is not None and mark.ordinal == segment.header.ordinal and mark.offset > offset:
+                offset, seq = min(mark.offset, file.size()), mark.seq + 1
+        return find_end(segment.path, file, segment.header, offset, seq)[0]
 
     def _read_chunk(self, end: int) -> list[Entry]:
         """Records up to end, at most a chunk of them; raises if bytes before end are not whole."""

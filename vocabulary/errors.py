@@ -55,5 +55,10 @@ class JournalDamaged(ExchangeError):
     """The journal holds bytes that are not a torn tail. The text names file and offset."""
 
 
+class JournalNewer(ExchangeError):
+    """A record of a kind that this version does not know: a newer one wrote it."""
+
+
+
 class StorageFailed(ExchangeError):
     """A write or fsync failed; the file is never written again (reliability R7)."""

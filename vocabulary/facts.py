@@ -121,11 +121,16 @@ class Attempt(Struct, frozen=True, gc=False, array_like=True):
 
 
 class CapUse(Struct, frozen=True, gc=False, array_like=True):
-    """One unit of a cap, committed in the window of its reservation."""
+    """One unit of a cap, committed in the window of its reservation.
+
+    window_end_s: when that window ends, 0 in records older than the field. It stands here
+    because a plan may give the owner another zone while the window runs.
+    """
 
     owner: str  # "campaign:auto" | "target:t1" | "buyer:b1"
     kind: str  # "hour" | "day"
     window_start_s: int
+    window_end_s: int = 0
 
 
 class Fact(Struct, frozen=True, gc=False, array_like=True):
@@ -149,11 +154,23 @@ class ClockSet(Fact, frozen=True, gc=False, array_like=True, tag="clock_set"):
     offset_ns: int
 
 
+class Turn(Struct, frozen=True, gc=False, array_like=True):
+    """Where a target of a round-robin campaign stands; credit: routing.strategies.round_robin."""
+
+    campaign: str
+    target: str
+    credit: int
+
+
 class Heartbeat(Fact, frozen=True, gc=False, array_like=True, tag="heartbeat"):
-    """The process lived; stands for all calls whose answer record is at or below durable_seq."""
+    """The process lived; stands for all calls whose answer record is at or below durable_seq.
+
+    turns: the round-robin turns that moved since the last heartbeat that told of them.
+    """
 
     durable_seq: int
     wall_ns: int
+    turns: tuple[Turn, ...] = ()
 
 
 class PlanApplied(Fact, frozen=True, gc=False, array_like=True, tag="plan_applied"):

@@ -133,6 +133,7 @@ heap_trim_ns = 10 * NS_PER_S
 collector_young_max = 50_000  # new containers until the youngest are walked
 journal_sync_gap_ns = 4 * NS_PER_MS  # between the starts of two syncs; none while calls are few
 idempotency_keys_max = 1_000_000
+turns_per_heartbeat_max = 4_096  # further ones follow with the next heartbeats
 
 # Processes (a supervisor's tick is one beat of its children)
 child_beat_ns = NS_PER_S

@@ -9,6 +9,8 @@ cdef class Credits:
     cdef public object eligible
     cdef public object weights
     cdef public Py_ssize_t count
+    cdef public bint moved
+    cdef public object told
 
     @cython.locals(
         credits="long long[::1]", scores="long long[::1]", eligible="int[::1]", gains="int[::1]",

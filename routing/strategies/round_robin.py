@@ -6,6 +6,8 @@ Igor Sysoev 2012).
 
 A target that ranked above the winner and yet did not win has no bid that stands; it takes no part
 in the turn. So its credit stays where it is, and it cannot save up for a burst.
+
+Heartbeats carry the credits that moved into the journal: a crash forgets a second of turns.
 """
 
 from array import array
@@ -13,6 +15,7 @@ from array import array
 from routing.plan import Plan
 from routing.plan_objects import Campaign
 from routing.slots import Slots
+from vocabulary.facts import Turn
 from vocabulary.limits import score_max, targets_max
 
 # A score is credit (2^40 ± 1,000 · targets) and a rank of 20 bits.
@@ -22,10 +25,11 @@ assert (2**40 + 1_000 * targets_max + 1) << 20 <= score_max
 class Credits:
     """State of one campaign: credit by target slot, and the targets of the last scoring.
 
-    eligible[:count]: the slots that were scored.
+    eligible[:count]: the slots that were scored. told: the credits that the journal has; moved:
+    whether some differ.
     """
 
-    __slots__ = ("count", "credit", "eligible", "scores", "weights")
+    __slots__ = ("count", "credit", "eligible", "moved", "scores", "told", "weights")
 
     def __init__(self) -> None:
         self.credit = array("q")
@@ -33,12 +37,15 @@ class Credits:
         self.eligible = array("i")
         self.weights = array("i")
         self.count = 0
+        self.told = array("q")
+        self.moved = False
 
     def resize(self, slots: int) -> None:
         """Room for more target slots."""
         more = slots - len(self.credit)
         if more > 0:
             self.credit.extend([0] * more)
+            self.told.extend([0] * more)
             self.scores.extend([0] * more)
             self.eligible.extend([0] * more)
 
@@ -85,6 +92,19 @@ class Credits:
                 credits[slot] += gains[slot]
                 total += gains[slot]
         credits[winner] -= total
+        self.moved = True
+
+    def untold(self, most: int) -> list[int]:
+        """Slots, at most so many, whose credit the journal does not have; they count as told."""
+        found: list[int] = []
+        for slot, credit in enumerate(self.credit):
+            if credit != self.told[slot]:
+                if len(found) == most:
+                    return found
+                self.told[slot] = credit
+                found.append(slot)
+        self.moved = False
+        return found
 
 
 class RoundRobin:
@@ -112,22 +132,22 @@ class RoundRobin:
         if credits is not None:
             credits.turn(target_slot)
 
-    def snapshot(self, slots: Slots) -> dict[str, dict[str, int]]:
-        """Credits for a checkpoint: campaign → target → credit."""
-        return {
-            campaign: {
-                slots.target_ids[slot]: credit
-                for slot, credit in enumerate(credits.credit)
-                if credit
-            }
-            for campaign, credits in self._campaigns.items()
-        }
+    def moved(self, slots: Slots, most: int) -> tuple[Turn, ...]:
+        """The turns that the journal does not have yet, at most so many; the rest next time."""
+        found: list[Turn] = []
+        for campaign, credits in self._campaigns.items():
+            if credits.moved:
+                found += [
+                    Turn(campaign, slots.target_ids[slot], credits.credit[slot])
+                    for slot in credits.untold(most - len(found))
+                ]
+        return tuple(found)
 
     def restore(self, saved: dict[str, dict[str, int]], slots: Slots) -> None:
-        """Take over a snapshot."""
+        """Take over what a replay found: campaign → target → credit."""
         for campaign, by_target in saved.items():
             credits = self._campaigns[campaign] = Credits()
             for target, credit in by_target.items():
                 slot = slots.slot("target", target)
                 credits.resize(slot + 1)
-                credits.credit[slot] = credit
+                credits.credit[slot] = credits.told[slot] = credit

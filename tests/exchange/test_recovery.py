@@ -238,6 +238,33 @@ def test_a_second_restart_finds_what_the_first_left() -> None:
     assert counted[0] == counted[1] != {}
 
 
+def test_round_robin_goes_on_where_the_last_heartbeat_was() -> None:
+    plan = document(3, campaign={"strategy": "round_robin"})
+    floor = Floor(plan=plan, caller=Caller(talk_ns=S))
+    for call in range(4):  # 0 1 2 0
+        floor.call(leg=2 * call + 1)
+        floor.world.run(3 * S)
+    floor.exchange.beat(floor.world.now_ns)
+    floor.exchange.beat(floor.world.now_ns)
+    floor.settle()
+    beats = floor.exchange.of(Heartbeat)
+    assert [len(beat.turns) for beat in beats] == [3, 0]
+    desk = restart(Replay.from_checkpoint(floor.exchange.replayed().checkpoint()), plan)
+    assert desk.market.moved_turns() == ()
+    desk.drain()
+    desk.receive(offer(), floor.world.now_ns + S)
+    assert desk.legs[A_LEG].ladder[0].target == "target-001-0"
+
+
+def test_a_second_closing_of_a_call_moves_no_money() -> None:
+    facts = recorded()
+    replay = replayed(facts)
+    before = dict(replay.state.balances), dict(replay.state.pending), dict(replay.state.caps)
+    for fact in [fact for _, fact in facts if isinstance(fact, CallClosed)]:
+        replay.apply(replay.state.seq + 1, fact)
+    assert before == (replay.state.balances, replay.state.pending, replay.state.caps)
+
+
 def test_top_ups_are_remembered_by_their_key() -> None:
     posted = [fact for _, fact in recorded() if isinstance(fact, TopUpPosted)]
     state = replayed(recorded()).state

@@ -66,7 +66,8 @@ def test_a_released_unit_can_be_granted_again() -> None:
     bench = Bench()
     bench.plan(day=1)
     _, _, uses = bench.caps.reserve([T0], NOW_S)
-    assert uses == (CapUse("target:target-000-0", "day", NOW_S // 86_400 * 86_400),)
+    day_s = NOW_S // 86_400 * 86_400
+    assert uses == (CapUse("target:target-000-0", "day", day_s, day_s + 86_400),)
     bench.caps.release(uses[0])
     _, _, again = bench.caps.reserve([T0], NOW_S)
     bench.caps.commit(again[0])
@@ -110,6 +111,52 @@ def test_a_changed_zone_starts_with_the_next_window() -> None:
     _, _, second = bench.caps.reserve([T0], midnight)
     assert (first[0].window_start_s, second[0].window_start_s) == (midnight - 24 * HOUR_S, midnight)
     assert bench.caps.reserve([T0], midnight + 15 * HOUR_S)[0]  # midnight in Tokyo
+
+
+def test_a_window_that_runs_over_a_changed_zone_survives_a_restart() -> None:
+    """The plan gives Tokyo while New York's day runs; a restart finds only the later plan."""
+    before = Bench()
+    before.plan(day=2, zone="America/New_York")
+    midnight = NOW_S - 7 * HOUR_S  # in New York; there it ends at 05:00 UTC
+    _, _, first = before.caps.reserve([T0], NOW_S)
+    before.caps.commit(first[0])
+    before.plan(day=2, zone="Asia/Tokyo")
+    ends_s = midnight + 24 * HOUR_S
+    after = Bench()
+    after.plan(day=2, zone="Asia/Tokyo")
+    after.caps.restore(before.caps.snapshot())
+    for caps in (before.caps, after.caps):  # one unit is left until New York's midnight
+        assert caps.reserve([T0], NOW_S + HOUR_S)[0]
+        assert not caps.reserve([T0], ends_s - 1)[0]
+        _, _, uses = caps.reserve([T0], ends_s)
+        assert (uses[0].window_start_s, uses[0].window_end_s) == (ends_s, ends_s + 10 * HOUR_S)
+
+
+def test_the_window_after_a_changed_zone_survives_a_restart() -> None:
+    """It begins where the old zone's ended, which is no boundary of the new one's."""
+    before = Bench()
+    before.plan(day=2, zone="America/New_York")
+    _, _, first = before.caps.reserve([T0], NOW_S)
+    before.plan(day=2, zone="Asia/Tokyo")
+    second_s = NOW_S + 17 * HOUR_S
+    _, _, second = before.caps.reserve([T0], second_s)
+    before.caps.commit(second[0])
+    after = Bench()
+    after.plan(day=2, zone="Asia/Tokyo")
+    for use in (*first, *second):  # both were committed, say the records, in this order
+        after.caps.recount(use)
+    for caps in (before.caps, after.caps):
+        assert caps.reserve([T0], second_s + HOUR_S)[0]
+        assert not caps.reserve([T0], second_s + 2 * HOUR_S)[0]
+
+
+def test_a_record_without_a_window_end_takes_the_zone_of_the_plan() -> None:
+    bench = Bench()
+    bench.plan(day=2)
+    day_s = NOW_S // 86_400 * 86_400
+    bench.caps.recount(CapUse("target:target-000-0", "day", day_s), 2)
+    assert not bench.caps.reserve([T0], day_s + 86_399)[0]
+    assert bench.caps.reserve([T0], day_s + 86_400)[0]
 
 
 def test_a_repeated_hour_is_two_windows() -> None:

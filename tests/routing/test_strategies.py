@@ -13,6 +13,7 @@ from routing.slots import Slots
 from routing.strategies import PriorityWeight, RoundRobin, Strategy, make_strategies
 from routing.strategies.priority_weight import LOG_TABLE, negative_log2
 from tests.routing.plans import running, written_plan
+from vocabulary.facts import Turn
 from vocabulary.ids import keyed_hash
 from vocabulary.limits import score_max
 
@@ -90,8 +91,9 @@ def test_a_target_without_a_bid_does_not_save_credit() -> None:
         scores = strategy.scores(campaign, plan, verdicts, 0)
         assert scores is not None
         strategy.won(campaign, max((0, 1), key=scores.__getitem__))
-    credits = strategy.snapshot(slots_of(plan))["auto"]
-    assert max(abs(credit) for credit in credits.values()) <= 9
+    credits = [turn.credit for turn in strategy.moved(slots_of(plan), 100)]
+    assert credits
+    assert max(map(abs, credits)) <= 9
     assert "cccc" not in turns(strategy, plan, verdicts, 30)
 
 
@@ -110,8 +112,31 @@ def test_round_robin_goes_on_after_a_restart() -> None:
     first = RoundRobin()
     begun = turns(first, plan, everyone(plan), 3)
     second = RoundRobin()
-    second.restore(first.snapshot(slots), slots)
+    second.restore(credits_of(first.moved(slots, 100)), slots)
+    assert second.moved(slots, 100) == ()
     assert begun + turns(second, plan, everyone(plan), 4) == "aabacaa"
+
+
+def credits_of(told: tuple[Turn, ...]) -> dict[str, dict[str, int]]:
+    """Turns as a replay keeps them."""
+    found: dict[str, dict[str, int]] = {}
+    for turn in told:
+        found.setdefault(turn.campaign, {})[turn.target] = turn.credit
+    return found
+
+
+def test_turns_are_told_once_and_in_portions() -> None:
+    plan = weighted_plan([5, 1, 1])
+    slots = slots_of(plan)
+    strategy = RoundRobin()
+    assert strategy.moved(slots, 100) == ()
+    turns(strategy, plan, everyone(plan), 2)
+    portions = [strategy.moved(slots, 2) for _ in range(3)]
+    assert [len(portion) for portion in portions] == [2, 1, 0]
+    credits = credits_of(portions[0] + portions[1])["auto"]
+    assert sum(credits.values()) == 0
+    turns(strategy, plan, everyone(plan), 7)  # one whole round: everybody where they were
+    assert strategy.moved(slots, 100) == ()
 
 
 def test_a_win_after_a_change_of_plan_is_let_go() -> None:
@@ -123,7 +148,7 @@ def test_a_win_after_a_change_of_plan_is_let_go() -> None:
     assert best(strategy, plan, verdicts) == 0
     strategy.won(plan.campaigns["auto"], 1)  # not in the last scoring
     strategy.won(plan.campaigns["auto"], 99)  # a target that came with a later plan
-    assert strategy.snapshot(slots_of(plan)) == {"auto": {}}
+    assert strategy.moved(slots_of(plan), 100) == ()
 
 
 def test_priority_is_strict() -> None:

@@ -1,0 +1,17 @@
+DROP VIEW account_balances;
+DROP VIEW call_records;
+DROP TABLE reason_names;
+DROP TABLE rejected_facts;
+DROP TABLE record_cursors;
+DROP TABLE api_tokens;
+DROP TABLE plans;
+DROP TABLE top_ups;
+DROP TABLE ledger_entries;
+DROP TABLE bids;
+DROP TABLE auctions;
+DROP TABLE attempts;
+DROP TABLE calls;
+DROP TYPE posting_kind;
+DROP TYPE ledger_account;
+DROP TYPE party;
+DROP TYPE disposition;
