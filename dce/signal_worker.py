@@ -79,6 +79,7 @@ async def end_calls(core: SignalCore) -> None:
             if core.journal.durable_seq == core.desk.seq:
                 break
             await asyncio.sleep(POLL_S)
+    pump.tell(Beat())  # the turns of the last second
     deadline_s = time.monotonic() + GOODBYE_S
     while core.endpoint.statistics()["dialogs"] and time.monotonic() < deadline_s:
         await asyncio.sleep(POLL_S)
