@@ -45,8 +45,8 @@ test: build peers ## all tests on the compiled build; ONLY="paths" runs a part
 test-pure: pure-tree ## the same tests on a copy without compiled modules
 	cd build/pure && DCE_COMPILE=0 $(abspath $(PY)) -m pytest $(ONLY)
 
-sim: build ## the simulations only
-	$(PY) -m pytest tests/sim $(ONLY)
+sim: build ## simulations; SEEDS=n (1,000), ONLY=core: only the exchange on disk, clock and wire
+	$(PY) -m tests.sim $(ONLY)
 
 bench: build ## measure; rows into build/bench.json, ONLY=prefix runs a part
 	$(PY) -m tests.bench $(ONLY)

@@ -55,8 +55,11 @@ class Wire:
         delay_ns: int = 10 * MS,
         jitter_ns: int = 0,
         reorder_ns: int = 20 * MS,
+        quiet: bool = False,
     ) -> None:
-        print(f"wire seed {seed}")
+        """quiet: whoever made it says the seed himself."""
+        if not quiet:
+            print(f"wire seed {seed}")
         self.chance = random.Random(seed)
         self.loss = loss
         self.duplicate = duplicate
@@ -125,8 +128,10 @@ class Party:
         self.desk.expire(now_ns)
 
     def deadline(self) -> int | None:
-        dues = [due for due in (self.endpoint.deadline(), self.desk.deadline()) if due is not None]
-        return min(dues) if dues else None
+        first, second = self.endpoint.deadline(), self.desk.deadline()
+        if first is None or (second is not None and second < first):
+            return second
+        return first
 
     def seen(self, kind: type) -> list[Any]:
         """Notices of one kind, in order."""
@@ -147,8 +152,11 @@ class Party:
 class World:
     """Parties on one wire. now_ns starts at a second, so that zero means never."""
 
-    def __init__(self, wire: Wire, transport: str = "UDP") -> None:
+    def __init__(
+        self, wire: Wire, transport: str = "UDP", steps_max: int = STEPS_MAX
+    ) -> None:
         self.wire = wire
+        self.steps_max = steps_max
         self.transport = transport
         self.now_ns = S
         self.parties: dict[Address, Any] = {}
@@ -209,20 +217,23 @@ class World:
 
     def next_ns(self) -> int | None:
         """Instant of the next event, None if nothing will ever happen."""
-        dues = [self.queue[0][0]] if self.queue else []
+        first_ns: int | None = self.queue[0][0] if self.queue else None
         for party in self.parties.values():
             due_ns = party.deadline()
-            if due_ns is not None and party.address not in self.dead:
-                dues.append(due_ns)
-        return min(dues) if dues else None
+            if due_ns is None or party.address in self.dead:
+                continue
+            if first_ns is None or due_ns < first_ns:
+                first_ns = due_ns
+        return first_ns
 
-    def step(self) -> bool:
-        """Jump to the next event and let it happen. False if there is none."""
-        at_ns = self.next_ns()
+    def step(self, at_ns: int | None = None) -> bool:
+        """Jump to the next event, at next_ns, and let it happen. False if there is none."""
+        if at_ns is None:
+            at_ns = self.next_ns()
         if at_ns is None:
             return False
         self.steps += 1
-        assert self.steps < STEPS_MAX, "the world does not come to rest"
+        assert self.steps < self.steps_max, "the world does not come to rest"
         self.now_ns = max(self.now_ns, at_ns)
         touched = []
         for party in self.parties.values():  # due timers before what arrives
@@ -247,7 +258,7 @@ class World:
             next_ns = self.next_ns()
             if next_ns is None or (end_ns is not None and next_ns > end_ns):
                 break
-            self.step()
+            self.step(next_ns)
         if end_ns is not None:
             self.now_ns = end_ns
 
@@ -258,7 +269,7 @@ class World:
             next_ns = self.next_ns()
             assert next_ns is not None, self.drawing()
             assert next_ns <= end_ns, self.drawing()
-            self.step()
+            self.step(next_ns)
 
     def lines(self, source: str, target: str) -> list[str]:
         """What one party sent another: method or status of each message, in order."""
