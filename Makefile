@@ -117,7 +117,7 @@ system:
 
 $(STAMP): | system
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install -q 'setuptools>=75' 'Cython>=3.1,<4'
+	@$(PY) -m pip install -q 'setuptools>=77' 'Cython>=3.1,<4'
 	@DCE_COMPILE=0 $(PY) -m pip install -q --no-build-isolation -e '.[test]'
 	@rm -f $(VENV)/deps-* && touch $@
 

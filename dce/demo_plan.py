@@ -1,5 +1,6 @@
 """The demo's plan: configs/demo_plan.yaml, fitted to this machine's addresses."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -11,7 +12,11 @@ from sip.edge.address import bracketed
 from sip.uri import parse_uri
 from vocabulary.errors import ConfigError
 
-PLAN_FILE = Path(__file__).resolve().parents[1] / "configs" / "demo_plan.yaml"
+CHECKOUT = Path(__file__).resolve().parents[1]
+INSTALLED = Path(sys.prefix) / "share" / "dce" / "demo_plan.yaml"
+PLAN_FILE = CHECKOUT / "configs" / "demo_plan.yaml"
+if not PLAN_FILE.exists():
+    PLAN_FILE = INSTALLED
 # What --lan lets in: private (RFC 1918), link-local (RFC 3927) and unique local (RFC 4193).
 PRIVATE_NETWORKS = (
     "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10",
@@ -23,11 +28,11 @@ Plan = dict[str, Any]
 
 
 def read_demo_plan(path: Path = PLAN_FILE) -> Plan:
-    """The plan as its file has it. Raises ConfigError where the checkout lacks it."""
+    """The plan as its file has it. Raises ConfigError where neither checkout nor install has it."""
     try:
         document: Plan = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; run the demo from a checkout") from None
+        raise ConfigError(f"{path}: {error.strerror}") from None
     return document
 
 
