@@ -161,9 +161,9 @@ class Child:
             "%s (pid %d, state %s) is stuck: its loop has not turned for %.0f s; its stacks follow",
             self.name, self.pid, _state_of(self.pid), most * patience.tick_s,
         )
-        self._send(STACKS)
+        self.send(STACKS)
         await asyncio.sleep(patience.stacks_s)
-        self._send(signal.SIGKILL)
+        self.send(signal.SIGKILL)
 
     async def wait(self) -> int:
         """Exit status; minus the signal's number if one ended it."""
@@ -178,11 +178,11 @@ class Child:
             self._let_go()
             return
         self._let_go()
-        self._send(signal.SIGTERM)
+        self.send(signal.SIGTERM)
         if not await self._ended_within(stop_s):
             log.error("%s did not end within %s s: killed", self.name, stop_s)
             self._why = f"did not end within {stop_s:g} s and was killed"
-            self._send(signal.SIGKILL)
+            self.send(signal.SIGKILL)
             await self.wait()
 
     def _let_go(self) -> None:
@@ -194,9 +194,10 @@ class Child:
             self._report.close()
             self._report = None
 
-    def _send(self, number: signal.Signals) -> None:
-        """By os.kill: Process.send_signal polls, and so may take the exit status from wait()."""
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it lives."""
         if self.runs:
+            # Not Process.send_signal: it polls, and so may take the exit status from wait().
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 

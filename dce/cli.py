@@ -172,7 +172,7 @@ def _run(args: Namespace) -> int:
     config = config_of(args)
     from dce.server import run
 
-    return run(config, child_arguments(args, config))
+    return run(config, child_arguments(args, config), lambda: config_of(args))
 
 
 def _demo(args: Namespace) -> int:
@@ -235,4 +235,4 @@ def _worker(args: Namespace) -> int:
     config = config_of(args)
     from dce.worker import run_worker
 
-    return run_worker(args.kind, config)
+    return run_worker(args.kind, config, lambda: config_of(args))

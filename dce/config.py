@@ -208,9 +208,13 @@ class Config(Struct, frozen=True):
         where = self.origins.get(key)
         return f"{key} ({where})" if where else f"{key} (default)"
 
+    def values(self) -> dict[str, object]:
+        """Every key in dotted form with its value, secrets too."""
+        return {key: _value_of(self, key) for key in settings()}
+
     def masked(self) -> dict[str, object]:
-        """Every key in dotted form with its value; of a secret what may be printed."""
-        return {key: shown(key, _value_of(self, key)) for key in settings()}
+        """The same; of a secret what may be printed."""
+        return {key: shown(key, value) for key, value in self.values().items()}
 
     def not_used(self) -> list[str]:
         """One line for each setting that is set and that this version does not use."""

@@ -24,6 +24,7 @@ from dce.database import AWAY, CONNECT_S, database_dsn, embedded_postgres
 from dce.database_keeper import DatabaseKeeper
 from dce.folders import lock_data, prepare_folders
 from dce.link import LinkClient, LinkDown, LinkServer
+from dce.reload import Reloader
 from dce.service_notice import ServiceNotice
 from dce.supervisor import Supervisor
 from dce.supervisor_link import handler
@@ -40,10 +41,11 @@ POLL_S = 0.2  # how often a drain asks whether the last call has ended
 log = logging.getLogger("dce.supervisor")
 
 
-def run(config: Config, arguments: Sequence[str]) -> int:
-    """Run the exchange until it is told to end; its exit code. arguments: for the children.
+def run(config: Config, arguments: Sequence[str], again: Callable[[], Config]) -> int:
+    """Run the exchange until it is told to end; its exit code.
 
-    Raises ConfigError before anything was started.
+    arguments: for the children; again: reads the settings anew. Raises ConfigError before
+    anything was started.
     """
     configure_logs(config.log_level, config.environment, "supervisor")
     for line in config.not_used():
@@ -52,7 +54,7 @@ def run(config: Config, arguments: Sequence[str]) -> int:
     with lock_data(config):
         check_ports(config)
         raise_descriptors()
-        return asyncio.run(_serve(config, arguments))
+        return asyncio.run(_serve(config, arguments, again))
 
 
 def raise_descriptors(wanted: int = descriptors_wanted) -> int:
@@ -66,7 +68,9 @@ def raise_descriptors(wanted: int = descriptors_wanted) -> int:
     return soft
 
 
-async def _serve(config: Config, arguments: Sequence[str]) -> int:
+async def _serve(
+    config: Config, arguments: Sequence[str], again: Callable[[], Config]
+) -> int:
     notice = ServiceNotice.take(os.environ)
     keeper = None if config.database.url else DatabaseKeeper(embedded_postgres(config))
     database = asyncio.create_task(_database(config, keeper))
@@ -77,6 +81,8 @@ async def _serve(config: Config, arguments: Sequence[str]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.tell)
+    reloader = Reloader(config, again, "supervisor")
+    loop.add_signal_handler(signal.SIGHUP, _reload, reloader, supervisor)
     link = LinkServer(
         config.supervisor_socket, handler(supervisor.children, supervisor.restarts)
     )
@@ -93,6 +99,14 @@ async def _serve(config: Config, arguments: Sequence[str]) -> int:
         await link.stop()
         if keeper is not None:
             await keeper.close()
+
+
+def _reload(reloader: Reloader, supervisor: Supervisor) -> None:
+    """Settings that are wrong here would be wrong in every child."""
+    if reloader.reload():
+        for child in supervisor.children:
+            if child.serves:
+                child.send(signal.SIGHUP)
 
 
 def _children(arguments: Sequence[str]) -> list[Child]:

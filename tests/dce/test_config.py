@@ -1,6 +1,7 @@
 """Every wrong setting is named with where it was set, the key and what is expected."""
 
 import json
+import logging
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from dce.__main__ import main
 from dce.addresses import Listen, parse_host_port, parse_listen
 from dce.cli import build_parser, child_arguments, config_of
 from dce.config import load, settings
+from dce.reload import Reloader
 from dce.secret_settings import masked_url, open_to_others
 from vocabulary.errors import ConfigError
 
@@ -279,3 +281,44 @@ def test_a_child_gets_the_same_configuration_without_secrets() -> None:
     child = config_of(parse(["worker", "signal", *given]))
     assert child == config
     assert not any("database" in part for part in given)
+
+
+def test_settings_are_read_again_and_wrong_ones_change_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("log_level: info\n")
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    reloader = Reloader(load(str(path), environ={}), lambda: load(str(path), environ={}), "test")
+    try:
+        path.write_text("log_level: loud\nsip:\n  t1_ms: 1\n")
+        assert not reloader.reload()
+        assert reloader.config.log_level == "info"
+        assert [record.message.replace(str(path), "FILE") for record in caplog.records] == [
+            "FILE:1: log_level: expected debug, info, warning or error, got 'loud'",
+            "FILE:3: sip.t1_ms: expected milliseconds, 10 to 60000, got 1",
+            "the settings are wrong, the old ones stay",
+        ]
+        path.write_text("log_level: debug\nsip:\n  t1_ms: 100\ndatabase:\n  url: postgres://h/d\n")
+        root.handlers[:] = handlers
+        assert reloader.reload()
+        assert root.level == logging.DEBUG
+        assert reloader.config.sip.t1_ms == 100
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(logging.WARNING)
+
+
+def test_what_waits_for_the_next_start_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    first = load(os.devnull, environ={})
+    second = load(os.devnull, environ={"DCE_SIP__T1_MS": "100", "DCE_DATABASE_URL": "postgres://p"})
+    try:
+        assert Reloader(first, lambda: second, "test").reload()
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    said = capsys.readouterr().err
+    assert "these take effect at the next start: database.url, sip.t1_ms" in said

@@ -243,12 +243,14 @@ async def test_dead_children_are_started_again_and_readiness_tells_the_truth(
         assert f"{kind} (pid {pid}) ended by SIGKILL; it is started again in 0.1 s" in said
 
 
-async def test_without_any_postgresql_calls_are_taken(tmp_path: Path) -> None:
+async def test_without_any_postgresql_calls_are_taken_and_settings_read(tmp_path: Path) -> None:
     exchange = Exchange(DCE_DATABASE_URL=f"postgresql://dce@/dce?host={tmp_path}")
     await exchange.start()
     async with aiohttp.ClientSession(exchange.base) as session:
         status, ready = await send(session, "GET", "/readyz")
     assert (status, ready["degraded"]) == (503, ["database_away"])
     assert ready["reasons"] == ["no_plan"]
+    exchange.process.send_signal(signal.SIGHUP)
     assert await exchange.end() == 0
+    assert (await exchange.stderr()).count("settings read again, log_level is info") == 4
     shutil.rmtree(exchange.folder)
