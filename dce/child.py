@@ -24,9 +24,11 @@ BEAT_LINE = b"beat\n"
 STACKS = signal.SIGUSR2
 EXIT_JOURNAL = 3
 EXIT_RECORD = 4
+EXIT_DAMAGED = 5
 EXIT_REASONS = {  # statuses that no further start would mend; `dce run` passes them on
     EXIT_JOURNAL: "its journal failed; what was acknowledged is safe",
     EXIT_RECORD: "the record cannot go on, its log says why",
+    EXIT_DAMAGED: "the journal is damaged, its log names the command that helps",
 }
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 

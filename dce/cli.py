@@ -21,6 +21,7 @@ def build_parser() -> ArgumentParser:
     _add_servers(commands, common)
     _add_checks(commands, common)
     _add_migrate(commands, common)
+    _add_journal(commands, common)
     _add_call(commands, common)
     _add_plan(commands, common)
     _add_admin(commands, common)
@@ -129,6 +130,13 @@ def _add_migrate(commands: "argparse._SubParsersAction[ArgumentParser]",
     down = ways.add_parser("down", parents=[common], help="take back the last migrations")
     down.add_argument("--steps", type=_count, required=True, metavar="N", help="how many")
     down.set_defaults(command=_migrate, way="down")
+
+
+def _add_journal(commands: "argparse._SubParsersAction[ArgumentParser]",
+                 common: ArgumentParser) -> None:
+    from dce.journal_commands import add_journal
+
+    add_journal(commands, common, config_of)
 
 
 def _add_call(commands: "argparse._SubParsersAction[ArgumentParser]",

@@ -83,6 +83,7 @@ class Journal(Struct, frozen=True):
     reserve_mb: Annotated[int, Meta(ge=1, le=4_095, description="megabytes, 1 to 4095")] = (
         limits.journal_reserve_bytes // 1_048_576
     )
+    keep_days: Annotated[int, Meta(ge=0, le=36_500, description="days, 0 to 36500")] = 30
     checkpoint_s: Annotated[int, Meta(ge=1, le=3_600, description="seconds, 1 to 3600")] = (
         limits.checkpoint_every_ns // limits.NS_PER_S
     )

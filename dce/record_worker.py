@@ -14,7 +14,9 @@ from dce.checkpointer import Checkpointer
 from dce.child import EXIT_RECORD, announce_ready
 from dce.config import Config
 from dce.database import CONNECT_S, database_dsn
+from dce.journal_text import refusal_text
 from dce.link import Handler, LinkServer
+from dce.record_cursor import RecordCursor
 from storage.migrate import migrate_up
 from storage.record import Record, RecordStatistics
 from vocabulary.commands import (
@@ -26,7 +28,7 @@ from vocabulary.commands import (
     Response,
     Statistics,
 )
-from vocabulary.errors import CommandRefused, ConfigError, ExchangeError
+from vocabulary.errors import CommandRefused, ConfigError, ExchangeError, JournalDamaged
 
 MIGRATE_AGAIN_S = 2.0
 
@@ -53,6 +55,9 @@ async def run(config: Config) -> int:
     a damaged journal, a database that does not belong to it, a second record process."""
     try:
         await _run(config)
+    except JournalDamaged as error:
+        log.error("the record cannot go on: %s", refusal_text(error, config))
+        return EXIT_RECORD
     except (ExchangeError, OSError) as error:
         log.error("the record cannot go on: %s", error)
         return EXIT_RECORD
@@ -70,6 +75,8 @@ async def _run(config: Config) -> None:
     await server.start()
     announce_ready()
     told = asyncio.create_task(_stop_when_told(record, stopping))
+    cursor = RecordCursor(record, config.journal_dir)
+    noting = asyncio.create_task(cursor.run())
     following = asyncio.create_task(checkpointer.run())
     following.add_done_callback(lambda _: stopping.set())
     try:
@@ -78,8 +85,9 @@ async def _run(config: Config) -> None:
         if following.done():
             following.result()  # it ends by an error only, and the next start would meet it too
     finally:
-        told.cancel()
-        following.cancel()
+        for task in (told, following, noting):
+            task.cancel()
+        await asyncio.to_thread(cursor.write)
         checkpointer.close()
         await server.stop()
 

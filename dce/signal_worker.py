@@ -14,16 +14,17 @@ import signal
 import time
 from contextlib import suppress
 
-from dce.child import EXIT_JOURNAL, announce_ready
+from dce.child import EXIT_DAMAGED, EXIT_JOURNAL, announce_ready
 from dce.collector import tune_collector, watch_collector
 from dce.config import Config
 from dce.heap import heap_trimmer
+from dce.journal_text import refusal_text
 from dce.link import LinkServer
 from dce.signal_link import SignalLink, StartingLink
 from dce.warming import warm
 from dce.wiring import SignalCore, wire
 from exchange.signals import Beat, ClockChanged, EndCalls, StopAdmission
-from vocabulary.errors import CommandRefused
+from vocabulary.errors import CommandRefused, JournalDamaged
 from vocabulary.limits import NS_PER_S, heap_trim_ns, heartbeat_ns
 
 log = logging.getLogger("dce.signal")
@@ -34,13 +35,18 @@ GOODBYE_S = 2.0  # for the answers to our last BYEs; a peer that is away is not 
 
 
 async def run(config: Config) -> int:
-    """Run the worker to its end; its exit code: 0, or EXIT_JOURNAL after a failed journal."""
+    """Run the worker to its end; its exit code: 0, EXIT_JOURNAL after a failed journal, or
+    EXIT_DAMAGED if the journal that is there is not whole."""
     loop = asyncio.get_running_loop()
     door = StartingLink()
     server = LinkServer(config.signal_socket, door.handle)
     await server.start()
     try:
         core = await wire(config, loop)
+    except JournalDamaged as error:
+        log.error("%s", refusal_text(error, config))
+        await server.stop()
+        return EXIT_DAMAGED
     except BaseException:
         await server.stop()
         raise
@@ -49,7 +55,10 @@ async def run(config: Config) -> int:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    aside = [loop.create_task(_beat(core)), loop.create_task(_end_after_failure(core, ended))]
+    aside = [
+        loop.create_task(work)
+        for work in (_beat(core), _end_after_failure(core, ended), core.keeping.run())
+    ]
     tune_collector()
     watch_collector(core.gc_pauses)
     announce_ready()

@@ -24,6 +24,7 @@ from dce.clock import EngineClock
 from dce.config import Config
 from dce.folders import secret_file
 from dce.histogram import Histogram
+from dce.journal_keeping import JournalKeeping
 from dce.pump import Pump
 from dce.recovery import LastPlan, begin, recover
 from exchange.desk import Desk
@@ -80,6 +81,7 @@ class SignalCore:
     durable: "DurableWaits"
     applying: asyncio.Lock
     gc_pauses: Histogram
+    keeping: JournalKeeping
 
     def bound(self) -> list[tuple[str, str, int]]:
         """(transport, host, port) of every listener."""
@@ -284,7 +286,7 @@ async def wire(config: Config, loop: asyncio.AbstractEventLoop) -> SignalCore:
     pumps.append(pump)
     core = SignalCore(
         config, clock, desk, endpoint, sockets, journal, pump, Resolver(loop), durable,
-        asyncio.Lock(), Histogram("gc_pause"),
+        asyncio.Lock(), Histogram("gc_pause"), JournalKeeping(config, journal),
     )
     _begin(core, replay)
     return core

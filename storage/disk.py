@@ -73,7 +73,7 @@ class Disk(Protocol):
         """Give a file this content at once: after a crash it has the old or the new."""
 
     def rename(self, source: Path, target: Path) -> None:
-        """Give a file another name in its directory; a file of that name is gone then."""
+        """Give a file another name on the same volume; a file of that name is gone then."""
 
     def remove(self, path: Path) -> None:
         """Delete a file."""
@@ -188,6 +188,8 @@ class OsDisk:
         """See Disk."""
         os.replace(source, target)
         sync_directory(target.parent)
+        if source.parent != target.parent:
+            sync_directory(source.parent)
 
     def remove(self, path: Path) -> None:
         """See Disk."""

@@ -334,10 +334,10 @@ class JournalCore:
                 if reserve is not None:
                     return reserve
                 size //= 2
-                if size < limits.segment_bytes_min:
+                if size < limits.first_segment_bytes:
                     raise StorageFailed(
                         f"{error}: no room to begin a segment of the journal"
-                        f" ({self._segment_bytes} bytes, at least {limits.segment_bytes_min})"
+                        f" ({self._segment_bytes} bytes, at least {limits.first_segment_bytes})"
                     ) from error
 
     def _next_file(self) -> File:

@@ -182,7 +182,7 @@ def find_end(
 
 def damaged(path: Path, offset: int, why: str) -> JournalDamaged:
     """The error for bytes that were durable once and are not whole any more."""
-    return JournalDamaged(f"{path}: damaged at byte {offset}: {why}")
+    return JournalDamaged(f"{path}: damaged at byte {offset}: {why}", path.name, offset, why)
 
 
 def _find_batch_opening(
@@ -228,7 +228,10 @@ def begun_segments(disk: Disk, directory: Path) -> list[Segment]:
         if NAME.fullmatch(name) is None:
             continue
         path = directory / name
-        header = _read_header(disk, path)
+        try:
+            header = read_header(disk, path)
+        except FileNotFoundError:  # removed by its owner since; a gap in the middle shows below
+            continue
         if header is None:
             unbegun = unbegun or path
             continue
@@ -240,7 +243,8 @@ def begun_segments(disk: Disk, directory: Path) -> list[Segment]:
     return found
 
 
-def _read_header(disk: Disk, path: Path) -> SegmentHeader | None:
+def read_header(disk: Disk, path: Path) -> SegmentHeader | None:
+    """Header of a segment, None of one that is prepared. Raises JournalDamaged, OSError."""
     file = disk.open(path)
     try:
         head = file.read(0, HEADER_BYTES)

@@ -52,7 +52,16 @@ class ConfigError(ExchangeError):
 
 
 class JournalDamaged(ExchangeError):
-    """The journal holds bytes that are not a torn tail. The text names file and offset."""
+    """The journal holds bytes that are not a torn tail. The text names file and offset.
+
+    name, offset: of the segment, "" where no single one is meant; why: what is wrong there.
+    """
+
+    def __init__(self, text: str, name: str = "", offset: int = 0, why: str = "") -> None:
+        super().__init__(text)
+        self.name = name
+        self.offset = offset
+        self.why = why
 
 
 class JournalNewer(ExchangeError):

@@ -120,10 +120,13 @@ qualify_s_max = 86_400
 
 # Journal and record
 segment_bytes = 64 * 1_048_576
-segment_bytes_min = 1_048_576  # of a first one, on a full disk and without reserve
+first_segment_bytes = 1_048_576  # of a first one, on a full disk and without reserve
 record_bytes_max = 1_048_576
 journal_reserve_bytes = 64 * 1_048_576  # for the ends of some 50,000 calls once the disk is full
+journal_retention_ns = 60 * NS_PER_S  # between two looks at what may be removed
+record_cursor_ns = 10 * NS_PER_S  # between two notes of it beside the journal
 journal_retry_ns = NS_PER_S  # between two looks whether there is room again
+journal_seq_max = 2**63 - 1
 journal_pending_bytes_max = 64 * 1_048_576
 record_batch_records_max = 20_000
 checkpoint_every_ns = 10 * NS_PER_S
