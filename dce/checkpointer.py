@@ -10,6 +10,7 @@ to copy its state: what it would write is a function of the facts, and those are
 import asyncio
 import logging
 import time
+from pathlib import Path
 
 from msgspec import MsgspecError
 
@@ -17,7 +18,7 @@ from dce.config import Config
 from dce.recovery import position_of, reader_behind, starts
 from exchange.recover import Replay
 from storage.checkpoint import CheckpointWriter
-from storage.disk import OsDisk
+from storage.disk import Disk, OsDisk
 from storage.fact_reading import unreadable
 from storage.reader import JournalReader
 from vocabulary import limits
@@ -36,7 +37,9 @@ class Checkpointer:
         self.written_seq = 0
         self.failures = 0
         self._every_s = config.journal.checkpoint_s
-        self._replay, self._reader = _follow(config)
+        self._replay, self._reader = follow(
+            config.journal_dir, config.checkpoint_dir, OsDisk()
+        )
         self._decode = fact_decoder().decode
         self._writer = CheckpointWriter(config.checkpoint_dir, loop, self._written, self._failed)
         self._begun_at_s = time.monotonic()
@@ -88,11 +91,12 @@ class Checkpointer:
         log.error("checkpoint not written, the start will replay more: %s", reason)
 
 
-def _follow(config: Config) -> tuple[Replay, JournalReader]:
+def follow(
+    journal_dir: Path, checkpoint_dir: Path, disk: Disk
+) -> tuple[Replay, JournalReader]:
     """The newest state that belongs to the journal, and a reader of what follows it."""
-    disk = OsDisk()
-    for replay in starts(config.checkpoint_dir, disk):
-        reader = reader_behind(config.journal_dir, replay.state, disk, whole=False)
+    for replay in starts(checkpoint_dir, disk):
+        reader = reader_behind(journal_dir, replay.state, disk, whole=False)
         if reader is not None:
             return replay, reader
     raise AssertionError("the journal's start is always tried last")

@@ -157,7 +157,8 @@ class SimDisk:
     """See the module's drawing.
 
     steps: disk operations so far; cut_at: the step inside which the power goes (0: none).
-    failing: errno of every write and sync; full: every allocation fails with ENOSPC.
+    failing: errno of every write and sync; fail_once: of the next one only. full: every allocation
+    fails with ENOSPC. before_step: told what comes; what it raises happens there.
     """
 
     def __init__(self, seed: int, *, honest: bool = True) -> None:
@@ -170,6 +171,7 @@ class SimDisk:
         self.steps = 0
         self.cut_at = 0
         self.failing = 0
+        self.fail_once = 0
         self.full = False
         self.before_step: Callable[[str], None] | None = None
 
@@ -191,10 +193,9 @@ class SimDisk:
         self.boot += 1
         self.locks.clear()
         self.cut_at = 0
-        self.failing = 0
 
     def step(self, what: str, full: bool = True) -> None:
-        """One operation that can be cut or fail. full: an error of the medium hits it, too."""
+        """One operation that can be cut or fail. full: an error of the medium hits it too."""
         self.steps += 1
         if self.chance.random() < 0.05:
             for page in self.pages.values():
@@ -203,8 +204,10 @@ class SimDisk:
             self.before_step(what)
         if self.cut_at and self.steps >= self.cut_at:
             raise PowerCut(what)
-        if self.failing and full:
-            raise OSError(self.failing, os.strerror(self.failing), what)
+        failing = self.failing or self.fail_once
+        if failing and full:
+            self.fail_once = 0
+            raise OSError(failing, os.strerror(failing), what)
 
     # storage.disk.Disk
 

@@ -69,6 +69,8 @@ class Director:
 class History:
     """A world with its phones, server and director; `run` lives it through."""
 
+    segment_bytes = 32_768
+
     def __init__(self, seed: int, *, honest: bool = True) -> None:
         self.seed = seed
         self.chance = random.Random(f"history {seed}")
@@ -77,7 +79,9 @@ class History:
         self.director = self.world.add(Director())
         self.oracle = Oracle()
         self.disk = SimDisk(seed, honest=honest)
-        self.server = self.world.add(Server(seed, self.disk, PLANS, self.oracle))
+        self.server = self.world.add(
+            Server(seed, self.disk, PLANS, self.oracle, self.segment_bytes)
+        )
         self.callers = Callers(seed, self.world.flow(CALLER, US))
         self.caller = self.world.add(Party("caller", CALLER, self.callers))
         self.buyers = [Buyers(seed, number) for number in range(BUYERS)]

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auction.bid import BidTerms
+from dce.checkpointer import follow
 from dce.clock import EngineClock
 from dce.pump import Pump
-from dce.recovery import LastPlan, begin, from_checkpoint, recover
+from dce.recovery import LastPlan, begin, position_of, recover
 from exchange.desk import Desk
 from exchange.market import Market
 from exchange.planning import stale_ids
@@ -36,7 +37,6 @@ from sip.signals import Flow
 from storage.checkpoint import write_checkpoint
 from storage.fact_types import FACT_TYPES
 from storage.journal_core import JournalCore
-from storage.reader import JournalReader
 from tests.exchange.trading import AREAS, US
 from tests.routing.plans import DIAL_RULES, NOW_S, Document
 from tests.sim.machine import SimHandle, SimLoop
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 JOURNAL = Path("/journal")
 CHECKPOINTS = Path("/checkpoints")
 CURRENT = Path("/plans/current")
-SEGMENT_BYTES = 32_768
 BEAT_S = 1.0
 IDLE_BEAT_S = 30.0  # while nobody talks, or an hour would be nothing but heartbeats
 
@@ -108,8 +107,8 @@ class Life:
         self.journal = JournalCore(
             JOURNAL, self.disk, worker=0, on_durable=self._later(self._durable),
             on_failed=self._later(self._failed), on_full=self._later(self._full),
-            wake=self._wake, segment_bytes=SEGMENT_BYTES, reserve_bytes=2 * SEGMENT_BYTES,
-            clock_ns=server.machine.monotonic_ns,
+            wake=self._wake, segment_bytes=server.segment_bytes,
+            reserve_bytes=2 * server.segment_bytes, clock_ns=server.machine.monotonic_ns,
         )
         self.desk = Desk(
             Market(), secret=self.chance.randbytes(32), pepper=b"p" * 32,
@@ -136,8 +135,7 @@ class Life:
         if self.desk.market.plan is None:
             self.apply_plan(1)
         self._beat_at(BEAT_S)
-        self._behind = from_checkpoint(CHECKPOINTS, self.disk)
-        self._reader = JournalReader(JOURNAL, self._behind.state.seq + 1, disk=self.disk)
+        self._behind, self._reader = follow(JOURNAL, CHECKPOINTS, self.disk)
         self._decode = fact_decoder().decode
         self.loop.call_later(self.chance.uniform(1, 20), self._checkpoint)
 
@@ -261,6 +259,7 @@ class Life:
         while entries := self._reader.read():
             for entry in entries:
                 self._behind.apply(entry.seq, self._decode(entry.payload))
+            self._behind.state.position = position_of(entries[-1])
         if self._behind.state.seq > seq:
             try:
                 write_checkpoint(
@@ -290,6 +289,7 @@ class Life:
         self.pump.perform(StopAdmission())
         while self.pump.perform(EndCalls(500)):
             pass
+        self.pump.tell(Beat())
         self.loop.call_later(2.0, self._end)
 
     def _end(self) -> None:

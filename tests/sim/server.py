@@ -27,18 +27,21 @@ class Server:
     """The exchange as a party of a world. life: the process, None while it is down.
 
     plans: what the operator can apply. cuts: power cuts so far. restart_fault: called before a
-    life begins, so that a start can be cut too.
+    life begins, so that a start can be cut too. segment_bytes: of its journal.
     """
 
     name = "exchange"
     address = US
 
-    def __init__(self, seed: int, disk: SimDisk, plans: Plans, oracle: Oracle) -> None:
+    def __init__(
+        self, seed: int, disk: SimDisk, plans: Plans, oracle: Oracle, segment_bytes: int
+    ) -> None:
         self.chance = random.Random(f"server {seed}")
         self.machine = Machine()
         self.disk = disk
         self.plans = plans
         self.oracle = oracle
+        self.segment_bytes = segment_bytes
         self.life: Life | None = None
         self.sends: list[Any] = []
         self.starts_at_ns = S
