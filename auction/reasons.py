@@ -56,10 +56,29 @@ def decode(data: bytes) -> "array[int]":
     return reasons
 
 
-def histogram(reasons: "array[int]") -> dict[int, int]:
-    """{ordinal: how many candidates}, without zeros, ascending."""
-    data = bytes(reasons)
-    return {ordinal: data.count(ordinal) for ordinal in sorted(set(data))}
+def tally(data: bytes) -> dict[int, int]:
+    """{ordinal: how many candidates} of encode's bytes, without zeros, ascending.
+
+    Raises ValueError for bytes that encode does not write.
+    """
+    counts: dict[int, int] = {}
+    if data and data[0] == _RAW:
+        rest = data[1:]
+        while rest:
+            left = rest.translate(None, rest[:1])
+            counts[rest[0]] = len(rest) - len(left)
+            rest = left
+    elif data and data[0] == _RUNS:
+        at = 1
+        while at < len(data):
+            ordinal = data[at]
+            length, at = _run(data, at + 1)
+            counts[ordinal] = counts.get(ordinal, 0) + length
+    else:
+        raise ValueError("not a reason vector")
+    if sum(counts.values()) > limits.candidates_max:
+        raise ValueError(f"more than {limits.candidates_max} reasons")
+    return dict(sorted(counts.items()))
 
 
 def reason_of(ordinal: int) -> Reason | None:

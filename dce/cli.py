@@ -127,6 +127,9 @@ def _add_migrate(commands: "argparse._SubParsersAction[ArgumentParser]",
     up.set_defaults(command=_migrate, way="up", steps=None)
     status = ways.add_parser("status", parents=[common], help="list what is applied")
     status.set_defaults(command=_migrate, way="status", steps=None)
+    create = ways.add_parser("create", help="two empty files for the next migration")
+    create.add_argument("name", metavar="NAME", help="lower-case letters, digits, underscores")
+    create.set_defaults(command=_migrate_create)
     down = ways.add_parser("down", parents=[common], help="take back the last migrations")
     down.add_argument("--steps", type=_count, required=True, metavar="N", help="how many")
     down.set_defaults(command=_migrate, way="down")
@@ -209,6 +212,14 @@ def _migrate(args: Namespace) -> int:
     from dce.cli_database import migrate
 
     return migrate(config, args.way, args.steps)
+
+
+def _migrate_create(args: Namespace) -> int:
+    from storage.migrate import create_migration
+
+    for path in create_migration(args.name):
+        print(path)
+    return 0
 
 
 def _call_show(args: Namespace) -> int:

@@ -19,7 +19,15 @@ from api.problem import Problem
 from dce.api_link import linked_ask
 from dce.call_text import call_text
 from dce.config import Config
-from dce.database import AWAY, CONNECT_S, Database, database_away, database_dsn, embedded_postgres
+from dce.database import (
+    AWAY,
+    CONNECT_S,
+    Database,
+    database_away,
+    database_dsn,
+    embedded_postgres,
+    migration_dsn,
+)
 from dce.folders import is_running, prepare_folders
 from dce.link import LinkClient
 from dce.plan_store import PlanStore
@@ -162,15 +170,19 @@ async def _migrate(config: Config, way: str, steps: int | None) -> int:
 
 @asynccontextmanager
 async def _connected(config: Config) -> AsyncIterator[Any]:
-    """One connection. Raises CommandRefused("database_away")."""
+    """A connection of who migrates. Raises CommandRefused("database_away")."""
     try:
-        connection = await asyncpg.connect(database_dsn(config), timeout=CONNECT_S)
+        connection = await asyncpg.connect(migration_dsn(config), timeout=CONNECT_S)
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=CONNECT_S)
+    except asyncpg.LockNotAvailableError as error:
+        raise CommandRefused(
+            "database_busy", f"another process migrates, or holds a table: {error}", retry=True
+        ) from error
     except AWAY as error:
         raise database_away(error) from error
-    try:
-        yield connection
-    finally:
-        await connection.close(timeout=CONNECT_S)
 
 
 @contextmanager

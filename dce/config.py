@@ -90,12 +90,21 @@ class Journal(Struct, frozen=True):
 
 
 class Database(Struct, frozen=True):
-    """Section database. url "": the embedded PostgreSQL."""
+    """Section database. url "": the embedded PostgreSQL.
+
+    record_url, migration_url: logins of the record process and of whoever owns the tables; "":
+    the same as url. retention_days: days older than this leave the record; 0: none does.
+    """
 
     url: Text = ""
+    record_url: Text = ""
+    migration_url: Text = ""
+    retention_days: Annotated[
+        int, Meta(ge=0, le=36_500, description="days, 0 to 36500; 0 keeps everything")
+    ] = 1_826
 
     def __repr__(self) -> str:
-        return f"Database(url={MASK if self.url else ''!r})"
+        return f"Database(url={MASK if self.url else ''!r}, retention_days={self.retention_days})"
 
 
 class Redis(Struct, frozen=True):
@@ -279,17 +288,30 @@ def _check(values: Mapping[str, object], origins: Mapping[str, str]) -> list[str
         parse_host_port(str(values.get("http.listen", "127.0.0.1:8080")))
     except ValueError as error:
         errors.append(f"{origins['http.listen']}: http.listen: {error}")
-    database = str(values.get("database.url", ""))
-    if database and not database.startswith(DATABASE_SCHEMES):
-        errors.append(
-            f"{origins['database.url']}: database.url: expected postgresql://USER@HOST/DATABASE,"
-            " or nothing for the embedded PostgreSQL"
-        )
+    errors += _check_database(values, origins)
     if values.get("signal.workers", 1) != 1:
         errors.append(
             f"{origins['signal.workers']}: signal.workers: expected 1 (several workers on one"
             f" machine are not supported yet), got {values['signal.workers']!r}"
         )
+    return errors
+
+
+def _check_database(values: Mapping[str, object], origins: Mapping[str, str]) -> list[str]:
+    """Addresses of PostgreSQL; further logins go with one of your own only."""
+    errors = []
+    for key, otherwise in (
+        ("database.url", "nothing for the embedded PostgreSQL"),
+        ("database.record_url", "nothing for database.url"),
+        ("database.migration_url", "nothing for database.url"),
+    ):
+        text = str(values.get(key, ""))
+        if text and not text.startswith(DATABASE_SCHEMES):
+            errors.append(
+                f"{origins[key]}: {key}: expected postgresql://USER@HOST/DATABASE, or {otherwise}"
+            )
+        elif text and not values.get("database.url"):
+            errors.append(f"{origins[key]}: {key}: expected database.url beside it")
     return errors
 
 

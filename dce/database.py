@@ -13,7 +13,7 @@ import asyncpg
 
 from dce.config import Config
 from storage.postgres import EmbeddedPostgres
-from storage.session import set_codecs
+from storage.session import OPERATOR, set_codecs
 from vocabulary import limits
 from vocabulary.errors import CommandRefused
 
@@ -36,7 +36,17 @@ AWAY = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.UndefinedTableError,
+    asyncpg.InsufficientPrivilegeError,
 )
+
+# For one transaction: whose rows there are (schema/0003), and no more rights than the API needs.
+# A server without the role has one login for everything, and row security holds for that.
+ENTER = """
+SELECT set_config('dce.account', $1, true), (
+    SELECT set_config('role', rolname, true) FROM pg_roles
+    WHERE rolname = 'dce_api' AND pg_has_role(oid, 'MEMBER')
+)
+"""
 
 
 def embedded_postgres(config: Config) -> EmbeddedPostgres:
@@ -54,6 +64,16 @@ def database_dsn(config: Config) -> str:
     return config.database.url or embedded_postgres(config).dsn
 
 
+def record_dsn(config: Config) -> str:
+    """Where the record process connects, as whom."""
+    return config.database.record_url or database_dsn(config)
+
+
+def migration_dsn(config: Config) -> str:
+    """Where migrations connect, as the owner of the tables."""
+    return config.database.migration_url or database_dsn(config)
+
+
 def database_away(error: BaseException) -> CommandRefused:
     """The refusal of whatever needs PostgreSQL while it is away."""
     reason = str(error) or type(error).__name__
@@ -69,9 +89,12 @@ class Database:
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
-    async def connection(self, within_s: float = STATEMENTS_S) -> AsyncIterator[Any]:
-        """A connection for a few statements that take at most within_s together.
+    async def connection(
+        self, within_s: float = STATEMENTS_S, *, account: str = OPERATOR
+    ) -> AsyncIterator[Any]:
+        """One transaction of a few statements that take at most within_s together.
 
+        account: whose rows it sees; no row of any other is there for it.
         A server that hangs is cut off, not cancelled: a cancellation would wait for its answer.
         Raises CommandRefused("database_away").
         """
@@ -81,7 +104,9 @@ class Database:
             loop = asyncio.get_running_loop()
             watch = loop.call_later(within_s, _cut, connection)
             try:
-                yield connection
+                async with connection.transaction():
+                    await connection.execute(ENTER, account)
+                    yield connection
             finally:
                 await pool.release(connection)  # a reset, so it waits for the server too
                 watch.cancel()

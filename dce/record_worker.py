@@ -13,12 +13,12 @@ import asyncpg
 from dce.checkpointer import Checkpointer
 from dce.child import EXIT_RECORD, announce_ready
 from dce.config import Config
-from dce.database import CONNECT_S, database_dsn
+from dce.database import CONNECT_S, migration_dsn, record_dsn
 from dce.journal_text import refusal_text
 from dce.link import Handler, LinkServer
 from dce.record_cursor import RecordCursor
 from storage.migrate import migrate_up
-from storage.record import Record, RecordStatistics
+from storage.record import AWAY, Record, RecordStatistics
 from vocabulary.commands import (
     Health,
     Metric,
@@ -44,6 +44,9 @@ COUNTERS = {
     "batches": ("dce_record_batches_total", "Batches copied"),
     "batches_staged": ("dce_record_batches_staged_total", "Batches that held known rows"),
     "facts_rejected": ("dce_record_facts_rejected_total", "Facts PostgreSQL would not take"),
+    "partitions_detached": (
+        "dce_record_partitions_detached_total", "Partitions that left the record by retention"
+    ),
     "connects": ("dce_record_connects_total", "Sessions opened with PostgreSQL"),
 }
 
@@ -65,8 +68,10 @@ async def run(config: Config) -> int:
 
 
 async def _run(config: Config) -> None:
-    dsn = database_dsn(config)
-    record = Record(config.journal_dir, 0, dsn)
+    record = Record(
+        config.journal_dir, 0, record_dsn(config),
+        retention_days=config.database.retention_days,
+    )
     checkpointer = Checkpointer(config, asyncio.get_running_loop())
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -80,7 +85,7 @@ async def _run(config: Config) -> None:
     following = asyncio.create_task(checkpointer.run())
     following.add_done_callback(lambda _: stopping.set())
     try:
-        if await migrated(dsn, stopping):
+        if await migrated(migration_dsn(config), stopping):
             await record.run()
         if following.done():
             following.result()  # it ends by an error only, and the next start would meet it too
@@ -137,7 +142,12 @@ async def migrated(dsn: str, stopping: asyncio.Event) -> bool:
                 await connection.close(timeout=CONNECT_S)
         except ConfigError:
             raise
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except asyncpg.InsufficientPrivilegeError as error:
+            log.error(
+                "the schema is not up to date and this login may not change it (%s): run"
+                " `dce migrate up` as the owner, or set database.migration_url", error,
+            )
+        except AWAY as error:
             why = str(error) or type(error).__name__
             log.warning("PostgreSQL is away, calls go on: %s", why)
         try:

@@ -13,7 +13,10 @@ from pathlib import Path
 from vocabulary import limits
 from vocabulary.errors import ConfigError
 
-SECRETS = frozenset({"database.url", "redis.url", "security.jwt_secret"})
+SECRETS = frozenset({
+    "database.url", "database.record_url", "database.migration_url", "redis.url",
+    "security.jwt_secret",
+})
 MASK = "***"
 SUFFIX = "_FILE"
 FROM_FILE = "file "  # how the origin of a value from such a file begins
@@ -25,7 +28,7 @@ def shown(key: str, value: object) -> object:
     """The value as it may be printed: a URL without its password, another secret as ***."""
     if key not in SECRETS or not value:
         return value
-    return masked_url(str(value)) if key.endswith(".url") else MASK
+    return masked_url(str(value)) if key.endswith("url") else MASK
 
 
 def masked_url(text: str) -> str:

@@ -20,7 +20,7 @@ import asyncpg
 from dce.busy_port import check_ports
 from dce.child_process import Child
 from dce.config import Config
-from dce.database import AWAY, CONNECT_S, database_dsn, embedded_postgres
+from dce.database import AWAY, CONNECT_S, embedded_postgres, migration_dsn
 from dce.database_keeper import DatabaseKeeper
 from dce.folders import lock_data, prepare_folders
 from dce.link import LinkClient, LinkDown, LinkServer
@@ -37,6 +37,7 @@ from vocabulary.limits import descriptors_wanted
 CHILDREN = ("signal", "record", "api")  # the first carries the calls
 DATABASE_S = 15.0  # what record and api wait for it at the start, so that a first user finds it
 POLL_S = 0.2  # how often a drain asks whether the last call has ended
+MIGRATE_S = 15.0  # calls wait for no more; the record process goes on with it
 
 log = logging.getLogger("dce.supervisor")
 
@@ -132,11 +133,11 @@ async def _database(config: Config, keeper: DatabaseKeeper | None) -> None:
 
 
 async def _migrate(config: Config) -> None:
-    """Bring the schema up; the record process does it again whenever it connects."""
+    """Bring the schema up, if that is quick; else the record process does it, beside the calls."""
     try:
-        connection = await asyncpg.connect(database_dsn(config), timeout=CONNECT_S)
+        connection = await asyncpg.connect(migration_dsn(config), timeout=CONNECT_S)
         try:
-            for step in await migrate_up(connection):
+            for step in await migrate_up(connection, within_s=MIGRATE_S):
                 log.info("migrated to %04d_%s", step.version, step.name)
         finally:
             await connection.close(timeout=CONNECT_S)

@@ -1,23 +1,27 @@
 """One batch into PostgreSQL: all its rows and its cursor in one transaction, or none of it.
 
 ```
-COPY calls, attempts, …  ──► cursor ──► commit          the ordinary way
+COPY calls_20261124, bids_20261124, …  ──► cursor ──► commit          the ordinary way
   │ a row is there already (the cursor was lost): the same batch by way of
   ├──► COPY into staging tables ──► INSERT … ON CONFLICT DO NOTHING ──► cursor ──► commit
   │ PostgreSQL refuses a value: the same batch fact by fact, each in a savepoint;
   └──► the one that is refused is kept whole in rejected_facts, the rest goes on
 ```
+Rows are copied straight into the partition of their day, which is made first where it is missing:
+COPY into the parents would have to pass row security, which it cannot.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import TypeAlias
 
 import asyncpg
 import msgspec
 
-from storage.loader import COLUMNS, LOADED, Rows
+from storage.copy_format import END, HEADER, UNFIT
+from storage.loader import COLUMNS, DAILY, Loader, Rows
 from storage.segment import Entry
-from vocabulary.codec import fact_decoder
 from vocabulary.errors import StorageFailed
 from vocabulary.facts import PlanApplied
 from vocabulary.reasons import Reason, Refused
@@ -48,39 +52,70 @@ INSERT INTO reason_names (id, name) SELECT * FROM unnest($1::smallint[], $2::tex
 ON CONFLICT (id) DO UPDATE SET name = excluded.name
 """
 STAGES = {
-    "calls": "CREATE TEMP TABLE staged_calls (LIKE calls) ON COMMIT DROP",
-    "attempts": "CREATE TEMP TABLE staged_attempts (LIKE attempts) ON COMMIT DROP",
-    "auctions": "CREATE TEMP TABLE staged_auctions (LIKE auctions) ON COMMIT DROP",
-    "bids": "CREATE TEMP TABLE staged_bids (LIKE bids) ON COMMIT DROP",
-    "ledger_entries":
-        "CREATE TEMP TABLE staged_ledger_entries (LIKE ledger_entries) ON COMMIT DROP",
-    "top_ups": "CREATE TEMP TABLE staged_top_ups (LIKE top_ups) ON COMMIT DROP",
+    "calls": "CREATE TEMP TABLE staged_calls (LIKE calls)",
+    "attempts": "CREATE TEMP TABLE staged_attempts (LIKE attempts)",
+    "auctions": "CREATE TEMP TABLE staged_auctions (LIKE auctions)",
+    "bids": "CREATE TEMP TABLE staged_bids (LIKE bids)",
+    "facts": "CREATE TEMP TABLE staged_facts (LIKE facts)",
+    "ledger_entries": "CREATE TEMP TABLE staged_ledger_entries (LIKE ledger_entries)",
+    "top_ups": "CREATE TEMP TABLE staged_top_ups (LIKE top_ups)",
 }
 UNSTAGES = {
     "calls": "INSERT INTO calls SELECT * FROM staged_calls ON CONFLICT DO NOTHING",
     "attempts": "INSERT INTO attempts SELECT * FROM staged_attempts ON CONFLICT DO NOTHING",
     "auctions": "INSERT INTO auctions SELECT * FROM staged_auctions ON CONFLICT DO NOTHING",
     "bids": "INSERT INTO bids SELECT * FROM staged_bids ON CONFLICT DO NOTHING",
+    "facts": "INSERT INTO facts SELECT * FROM staged_facts ON CONFLICT DO NOTHING",
     "ledger_entries":
         "INSERT INTO ledger_entries SELECT * FROM staged_ledger_entries ON CONFLICT DO NOTHING",
     "top_ups": "INSERT INTO top_ups SELECT * FROM staged_top_ups ON CONFLICT DO NOTHING",
+}
+# What a rebuild from the middle does with rows that are there: those of the journal count.
+REPLACES = {
+    "calls": "DELETE FROM calls AS old USING staged_calls AS new"
+        " WHERE old.received_at = new.received_at AND old.call_id = new.call_id",
+    "attempts": "DELETE FROM attempts AS old USING staged_attempts AS new"
+        " WHERE old.received_at = new.received_at AND old.call_id = new.call_id"
+        " AND old.number = new.number",
+    "auctions": "DELETE FROM auctions AS old USING staged_auctions AS new"
+        " WHERE old.received_at = new.received_at AND old.auction_id = new.auction_id",
+    "bids": "DELETE FROM bids AS old USING staged_bids AS new"
+        " WHERE old.received_at = new.received_at AND old.auction_id = new.auction_id"
+        " AND old.place = new.place",
+    "facts": "DELETE FROM facts AS old USING staged_facts AS new"
+        " WHERE old.received_at = new.received_at AND old.worker = new.worker"
+        " AND old.seq = new.seq",
+    "ledger_entries": "DELETE FROM ledger_entries AS old USING staged_ledger_entries AS new"
+        " WHERE old.source_id = new.source_id AND old.kind = new.kind AND old.line = new.line",
+    "top_ups": "DELETE FROM top_ups AS old USING staged_top_ups AS new"
+        " WHERE old.top_up_id = new.top_up_id",
 }
 DROPS = {
     "calls": "DROP TABLE staged_calls",
     "attempts": "DROP TABLE staged_attempts",
     "auctions": "DROP TABLE staged_auctions",
     "bids": "DROP TABLE staged_bids",
+    "facts": "DROP TABLE staged_facts",
     "ledger_entries": "DROP TABLE staged_ledger_entries",
     "top_ups": "DROP TABLE staged_top_ups",
 }
+ENSURE_DAYS = "SELECT ensure_days($1)"
+TAKE_ROLE = """
+SELECT set_config('role', rolname, false) FROM pg_roles
+WHERE rolname = 'dce_record' AND pg_has_role(oid, 'MEMBER')
+"""
 
-assert DROPS.keys() == STAGES.keys() == UNSTAGES.keys() == COLUMNS.keys()
+FIRST_DAY = date(2000, 1, 1)
+LAST_DAYS = (date.max - FIRST_DAY).days
 
-# What a single fact can be to blame for: the server's refusal, or that of the COPY encoder, which
-# raises plain errors. Everything else is the server's state.
+assert DROPS.keys() == STAGES.keys() == UNSTAGES.keys() == REPLACES.keys() == COLUMNS.keys()
+
+Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+# What a single fact can be to blame for: the server's refusal, or that of whoever makes its row,
+# which raises plain errors. Everything else is the server's state.
 REFUSED_VALUES = (
-    asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, msgspec.MsgspecError,
-    OverflowError, ValueError, TypeError, LookupError,
+    asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, msgspec.MsgspecError, *UNFIT,
 )
 
 
@@ -88,16 +123,18 @@ class Copier:
     """Copies batches of one worker's journal over one session, moving its cursor."""
 
     def __init__(
-        self, session: "asyncpg.Connection[asyncpg.Record]", worker: int, cursor: int
+        self, session: Session, worker: int, cursor: int, *, replace: bool = False
     ) -> None:
-        """Use `open_copier`."""
+        """Use `open_copier`. replace: rows that are there already are written again."""
         self.cursor = cursor
         self.rows_copied = 0
         self.batches_staged = 0
         self.facts_rejected = 0
         self._session = session
         self._worker = worker
-        self._decode = fact_decoder().decode
+        self._replace = replace
+        self._load = Loader(worker).rows
+        self._days: set[int] = set()
 
     async def copy(self, entries: Sequence[Entry]) -> None:
         """Copy records that follow the cursor. Raises asyncpg.PostgresError, OSError, …
@@ -107,7 +144,11 @@ class Copier:
         """
         assert entries[0].seq == self.cursor + 1
         try:
-            rows = self._rows_of(entries)
+            rows = self._load(entries)
+            await self._ensure_days(rows)
+            if self._replace:
+                await self._commit(rows, entries[-1].seq, staged=True)
+                return
             try:
                 await self._commit(rows, entries[-1].seq, staged=False)
             except asyncpg.UniqueViolationError:
@@ -116,40 +157,38 @@ class Copier:
         except REFUSED_VALUES:
             await self._copy_singly(entries)
 
-    def _rows_of(self, entries: Sequence[Entry]) -> Rows:
-        rows = Rows()
-        decode = self._decode
-        loaded = LOADED.get
-        for entry in entries:
-            add = loaded(entry.kind)
-            if add is not None:
-                add(decode(entry.payload), rows)
-        return rows
+    async def _ensure_days(self, rows: Rows) -> None:
+        """The partitions that a batch needs; a session asks once for each day."""
+        missing = rows.days.keys() - self._days
+        if missing:
+            await self._session.execute(ENSURE_DAYS, [_date(day) for day in sorted(missing)])
+            self._days |= missing
 
     async def _commit(self, rows: Rows, seq: int, *, staged: bool) -> None:
         async with self._session.transaction():
             await self._put(rows, staged=staged)
             await self._move_cursor(seq)
         self.cursor = seq
-        self.rows_copied += rows.count()
+        self.rows_copied += rows.count
 
     async def _copy_singly(self, entries: Sequence[Entry]) -> None:
         """The batch in which some fact is refused, each fact on its own."""
         copied = rejected = 0
         async with self._session.transaction():
             for entry in entries:
-                if entry.kind not in LOADED:
-                    continue
                 try:
-                    rows = self._rows_of((entry,))
+                    rows = self._load((entry,))
+                    if not rows.count:
+                        continue
                     async with self._session.transaction():
+                        await self._session.execute(ENSURE_DAYS, [_date(d) for d in rows.days])
                         await self._put(rows, staged=True)
-                        await self._drop_stages(rows)
-                    copied += rows.count()
+                    copied += rows.count
                 except REFUSED_VALUES as error:
                     rejected += 1
                     await self._session.execute(
-                        REJECT, self._worker, entry.seq, entry.kind, entry.payload, str(error)
+                        REJECT, self._worker, entry.seq, entry.kind, entry.payload,
+                        str(error) or type(error).__name__,
                     )
             await self._move_cursor(entries[-1].seq)
         self.cursor = entries[-1].seq
@@ -157,24 +196,20 @@ class Copier:
         self.facts_rejected += rejected
 
     async def _put(self, rows: Rows, *, staged: bool) -> None:
-        for table, records in rows.tables.items():
-            if not records:
-                continue
+        for table, leaf, parts in _tables(rows):
             if staged:
                 await self._session.execute(STAGES[table])
-            await self._session.copy_records_to_table(
-                "staged_" + table if staged else table, records=records,
-                columns=COLUMNS[table],
+            await self._session.copy_to_table(
+                "staged_" + table if staged else leaf, source=_stream(parts),
+                columns=COLUMNS[table], format="binary",
             )
             if staged:
+                if self._replace:
+                    await self._session.execute(REPLACES[table])
                 await self._session.execute(UNSTAGES[table])
+                await self._session.execute(DROPS[table])
         for plan in rows.plans:
             await self._apply_plan(plan)
-
-    async def _drop_stages(self, rows: Rows) -> None:
-        for table, records in rows.tables.items():
-            if records:
-                await self._session.execute(DROPS[table])
 
     async def _apply_plan(self, plan: PlanApplied) -> None:
         await self._session.execute(APPLY_PLAN, plan.version, plan.digest, plan.wall_ns)
@@ -188,26 +223,57 @@ class Copier:
             raise StorageFailed("another record process moved the cursor")
 
 
+def _date(day: int) -> date:
+    """Day number → date. One far off becomes one that no partition is made for."""
+    return FIRST_DAY + timedelta(days=max(-1, min(day, LAST_DAYS)))
+
+
+def _tables(rows: Rows) -> Iterator[tuple[str, str, list[bytes]]]:
+    """(table, partition, rows) of everything in a batch."""
+    for day, by_table in rows.days.items():
+        suffix = _date(day).strftime("%Y%m%d")
+        for table in DAILY:
+            if parts := getattr(by_table, table):
+                yield table, f"{table}_{suffix}", parts
+    if rows.ledger_entries:
+        yield "ledger_entries", "ledger_entries_all", rows.ledger_entries
+    if rows.top_ups:
+        yield "top_ups", "top_ups_all", rows.top_ups
+
+
+def _stream(parts: list[bytes]) -> memoryview:
+    """A whole COPY stream. asyncpg takes it in one piece (bare bytes it would take for a path):
+    between pieces it would wait for room in the socket, also once the connection is lost."""
+    return memoryview(b"".join((HEADER, *parts, END)))
+
+
 async def open_copier(
-    session: "asyncpg.Connection[asyncpg.Record]", worker: int, name: str, lock_wait_s: float
+    session: Session, worker: int, name: str, lock_wait_s: float
 ) -> Copier:
-    """The copier of a worker, once no other session holds it.
+    """The copier of a worker, once no other session holds it; from there on as dce_record.
 
     name: of the session, which all sessions of this process have and no other process's. One of
     ours that hung is ended; since its lock ends with it, its commit is through or gone before the
     cursor is read here. Raises asyncpg.PostgresError, OSError, TimeoutError, and StorageFailed if
     another process holds the worker for lock_wait_s.
     """
-    await _lock(session, worker, name, lock_wait_s)
-    names = [(int(r), r.name.lower()) for kind in (Reason, Refused) for r in kind]
-    await session.execute(NAME_REASONS, [i for i, _ in names], [name for _, name in names])
+    await lock_worker(session, worker, name, lock_wait_s)
+    await session.execute(TAKE_ROLE)
+    await name_reasons(session)
     cursor = await session.fetchval(READ_CURSOR, worker)
     return Copier(session, worker, cursor or 0)
 
 
-async def _lock(
-    session: "asyncpg.Connection[asyncpg.Record]", worker: int, name: str, lock_wait_s: float
+async def name_reasons(session: Session) -> None:
+    """Fill reason_names from the code's enums."""
+    names = [(int(r), r.name.lower()) for kind in (Reason, Refused) for r in kind]
+    await session.execute(NAME_REASONS, [i for i, _ in names], [name for _, name in names])
+
+
+async def lock_worker(
+    session: Session, worker: int, name: str, lock_wait_s: float
 ) -> None:
+    """Hold a worker; it ends with the session. Raises as `open_copier`."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + lock_wait_s
     while not await session.fetchval(LOCK_WORKER, worker):

@@ -16,8 +16,8 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,6 +25,7 @@ import asyncpg
 from msgspec import Struct
 
 from storage.copying import Copier, open_copier
+from storage.days import Days
 from storage.reader import JournalReader
 from storage.segment import Entry
 from storage.session import open_session
@@ -34,6 +35,7 @@ from vocabulary.errors import StorageFailed
 BATCH_S = 0.1
 HUNG_S = 30.0
 LOCK_WAIT_S = 20.0  # in HUNG_S, and longer than a session outlives its process (storage.session)
+CUT_S = 2.0
 STOP_S = 10.0
 HOST_KEPT = 24  # characters; PostgreSQL keeps 63 of the whole name
 BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -64,6 +66,7 @@ class RecordStatistics(Struct, gc=False):
     batches: int
     batches_staged: int
     facts_rejected: int
+    partitions_detached: int
     connects: int
     connected: int
 
@@ -83,11 +86,13 @@ class Record:
         hung_s: float = HUNG_S,
         lock_wait_s: float = LOCK_WAIT_S,
         stop_s: float = STOP_S,
+        retention_days: int = 0,
     ) -> None:
         """batch_s: pause when nothing is new. hung_s: when a silent server is given up.
 
         lock_wait_s: how long another record process may hold the worker. stop_s: how long `stop`
-        lets it catch up; the next run goes on from there.
+        lets it catch up; the next run goes on from there. retention_days: older days leave the
+        record, 0 for none.
         """
         self._journal_dir = journal_dir
         self._worker = worker
@@ -99,6 +104,7 @@ class Record:
         self._lock_wait_s = lock_wait_s
         self._stop_s = stop_s
         self._name = session_name(worker)
+        self._days = Days(retention_days)
         self._session: Session | None = None
         self._stopping = asyncio.Event()
         self._tail = JournalReader(journal_dir)
@@ -152,7 +158,7 @@ class Record:
         return RecordStatistics(
             self._cursor or 0, lag, time.monotonic() - self._caught_up_s if lag else 0.0,
             self._rows, self._rows_per_s, self._batches, self._staged, self._rejected,
-            self._connects, int(self._connected),
+            self._days.detached, self._connects, int(self._connected),
         )
 
     def _say_away(self, reason: str, *, again: bool) -> None:
@@ -166,7 +172,7 @@ class Record:
         session = await open_session(self._dsn, name=self._name, projection=True)
         self._session = session
         try:
-            with self._given_up(session):
+            async with self._given_up(session):
                 copier = await open_copier(
                     session, self._worker, self._name, self._lock_wait_s
                 )
@@ -188,9 +194,11 @@ class Record:
     ) -> None:
         while True:
             stopping = self._stopping.is_set()
+            async with self._given_up(session):
+                await self._days.keep(session)
             read_s = time.monotonic()
             if entries := self._read(reader):
-                with self._given_up(session):
+                async with self._given_up(session):
                     await self._copy(copier, entries)
                 if len(entries) >= self._batch_records_max:
                     continue
@@ -205,15 +213,18 @@ class Record:
                 return
             await self._stopped_within(self._batch_s)
 
-    @contextmanager
-    def _given_up(self, session: Session) -> Iterator[None]:
+    @asynccontextmanager
+    async def _given_up(self, session: Session) -> AsyncIterator[None]:
         """Within this the session ends if the server keeps silent.
 
-        It is cut, not cancelled: a cancelled transaction would wait for its rollback.
+        It is cut, not cancelled: a cancelled transaction would wait for its rollback. What goes on
+        waiting after the cut is cancelled then, and what it raises is TimeoutError.
         """
-        watch = asyncio.get_running_loop().call_later(self._hung_s, session.terminate)
+        loop = asyncio.get_running_loop()
+        watch = loop.call_later(self._hung_s, session.terminate)
         try:
-            yield
+            async with asyncio.timeout(self._hung_s + CUT_S):
+                yield
         finally:
             watch.cancel()
 

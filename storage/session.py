@@ -7,9 +7,11 @@ import asyncio
 
 import asyncpg
 
+from storage.copy_format import UNIX_TO_POSTGRES_US
+
 NS_PER_US = 1_000
-UNIX_TO_POSTGRES_US = 946_684_800_000_000  # 1970-01-01 to 2000-01-01
 CONNECT_TIMEOUT_S = 5.0
+OPERATOR = "*"  # of dce.account: rows of all accounts (schema/0003)
 # After 15 s the server ends a session whose client's machine is gone, and with it its lock.
 KEEPALIVES = {
     "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "2",
@@ -21,13 +23,14 @@ async def open_session(
 ) -> "asyncpg.Connection[asyncpg.Record]":
     """Connect. name: shown in pg_stat_activity. Raises OSError, TimeoutError, PostgresError.
 
-    projection: commits do not wait for the disk. Right for rows copied from the journal, which is
-    the truth: their cursor commits with them, so what a crash takes back is copied again. Plans
-    and tokens have their truth in PostgreSQL and never go this way.
+    projection: it sees and writes the rows of every account, and its commits do not wait for the
+    disk. Right for rows copied from the journal, which is the truth: their cursor commits with
+    them, so what a crash takes back is copied again. Plans and tokens have their truth in
+    PostgreSQL and never go this way.
     """
     settings = {"application_name": name}
     if projection:
-        settings |= {"synchronous_commit": "off", **KEEPALIVES}
+        settings |= {"synchronous_commit": "off", "dce.account": OPERATOR, **KEEPALIVES}
     connection = await asyncpg.connect(dsn, timeout=timeout_s, server_settings=settings)
     # Cut, not cancelled: cancelling would wait for an answer of the server that is silent.
     watch = asyncio.get_running_loop().call_later(timeout_s, connection.terminate)

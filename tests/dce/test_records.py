@@ -32,7 +32,7 @@ from tests.routing.plans import DIAL_RULES, NOW_S, written_plan
 from tests.storage.facts_of_calls import WALL_NS, call_id, facts_of_call
 from vocabulary.codec import fact_encoder
 from vocabulary.facts import CallClosed, CallRouted, Disposition, Fact, Party, Personal
-from vocabulary.ids import uuid_text
+from vocabulary.ids import IdSource, uuid_text
 from vocabulary.limits import NS_PER_S
 
 CALLS = 23
@@ -44,7 +44,7 @@ INJECTIONS = [
 
 async def put_facts(dsn: str, facts: list[Fact], encode: Any) -> None:
     """Copy facts as the record process does."""
-    session = await open_session(dsn, name="test")
+    session = await open_session(dsn, name="test", projection=True)
     try:
         copier = await open_copier(session, 0, "test", lock_wait_s=0)
         await copier.copy([
@@ -198,7 +198,7 @@ def routed_call(market: Market, config: Config) -> tuple[list[Fact], Any, dict[s
         truth[market.book.id_of(slot)] = reason.name.lower() if reason else "eligible"
     personal = Personal(("+12125550123", "", "+12125550100", "id", "192.0.2.1"))
     sealer = open_keys(config.keys_dir, process_epoch=1, worker=0)
-    subject, call, auction = b"s" * 16, b"c" * 16, b"a" * 16
+    subject, (call, auction) = b"s" * 16, IdSource(b"secret" * 4).uuid7_pair(wall_ns)
     facts: list[Fact] = [
         CallRouted(
             1, call, auction, wall_ns, "carrier", "pub", "auto", "+12125550100", subject,
@@ -214,6 +214,12 @@ def routed_call(market: Market, config: Config) -> tuple[list[Fact], Any, dict[s
     return facts, fact_encoder(sealer.seal).encode, truth
 
 
+def call_of(facts: list[Fact]) -> bytes:
+    """Id of the call that the first fact routes."""
+    assert isinstance(facts[0], CallRouted)
+    return facts[0].call_id
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_every_candidate_is_named_with_its_reason(
     records: RecordedCalls, config: Config, database_dsn: str, seed: int
@@ -225,7 +231,7 @@ async def test_every_candidate_is_named_with_its_reason(
     write_order(config.plans_dir, market.book.seq, market.book.ids())
     facts, encode, truth = routed_call(market, config)
     await put_facts(database_dsn, facts, encode)
-    call = await records.read_call(b"c" * 16)
+    call = await records.read_call(call_of(facts))
     assert call is not None
     named = call["auction"]["decision"]
     assert {row["bid"]: row["reason"] for row in named} == truth
@@ -245,7 +251,7 @@ async def test_names_that_do_not_fit_the_record_are_not_given(
         if path.suffix == ".key":
             path.unlink()  # an erased installation key: the caller's place is unknown
     await put_facts(database_dsn, facts, encode)
-    call = await records.read_call(b"c" * 16)
+    call = await records.read_call(call_of(facts))
     assert call is not None
     assert call["auction"]["decision"] is None
     assert call["auction"]["reasons"]

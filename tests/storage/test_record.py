@@ -33,7 +33,7 @@ from vocabulary.facts import CallClosed, PlanApplied
 SEGMENT_BYTES = 65_536
 COUNTS = """
 SELECT (SELECT count(*) FROM calls), (SELECT count(*) FROM attempts),
-       (SELECT count(*) FROM auctions), (SELECT count(*) FROM bids),
+       (SELECT count(*) FROM auctions), (SELECT count(*) FROM bids), (SELECT count(*) FROM facts),
        (SELECT count(*) FROM ledger_entries), (SELECT coalesce(sum(amount_micros), 0)
                                                FROM ledger_entries)
 """
@@ -52,7 +52,7 @@ async def counts(dsn: str) -> tuple[object, ...]:
 
 
 def expected(calls: int) -> tuple[int, ...]:
-    return (calls, calls, calls, 11 * calls, 4 * calls, 0)
+    return (calls, calls, calls, 11 * calls, 4 * calls, 4 * calls, 0)
 
 
 class Running:
@@ -116,11 +116,11 @@ async def test_facts_become_rows(opened: Opened, database_dsn: str) -> None:
     await running.reached(seq)
     statistics = running.record.statistics()
     assert (statistics.cursor_seq, statistics.lag_records, statistics.lag_s) == (seq, 0, 0.0)
-    assert statistics.rows == 40 * 18 + 3
+    assert statistics.rows == 40 * 22 + 5
     assert statistics.rows_per_s > 0
     assert statistics.connected == 1
     await running.stopped()
-    assert await counts(database_dsn) == (40, 40, 40, 440, 162, 0)
+    assert await counts(database_dsn) == (40, 40, 40, 440, 162, 162, 0)
     rows = await fetch(
         database_dsn,
         "SELECT received_at, disposition, hangup, refused, campaign, answered_us, subject, "
@@ -163,7 +163,7 @@ async def test_a_second_run_goes_on_at_the_cursor(opened: Opened, database_dsn: 
         await opened.durable(seq)
         running = Running(opened.journal.directory, database_dsn)
         await running.stopped()
-        assert running.record.statistics().rows == 50 * 18
+        assert running.record.statistics().rows == 50 * 22
     assert await counts(database_dsn) == expected(100)
 
 
