@@ -281,7 +281,8 @@ def _check(values: Mapping[str, object], origins: Mapping[str, str]) -> list[str
     assert isinstance(listen, tuple)
     for index, text in enumerate(listen):
         try:
-            parse_listen(text)
+            if not parse_listen(text).port:  # peers must know where we are
+                raise ValueError(f"expected a port of 1 to 65535, got {text!r}")
         except ValueError as error:
             errors.append(f"{origins['sip.listen']}: sip.listen[{index}]: {error}")
     try:

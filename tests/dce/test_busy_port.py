@@ -10,6 +10,7 @@ import pytest
 from dce.busy_port import check_ports
 from dce.config import load
 from sip.edge.port_owner import owner_of
+from tests.interop.ports import free_port
 from vocabulary.errors import ConfigError
 
 CONFIG_FILE = Path(__file__).parents[2] / "configs" / "config.yaml"
@@ -37,7 +38,7 @@ def refusal(sip: str, http: str = "127.0.0.1:0") -> list[str]:
 def test_a_busy_sip_port_names_key_and_owner(transport: str, kind: socket.SocketKind) -> None:
     with bound(kind) as held:
         port = held.getsockname()[1]
-        line = refusal(f"{transport}:127.0.0.1:0,{transport}:127.0.0.1:{port}")[0]
+        line = refusal(f"{transport}:127.0.0.1:{free_port()},{transport}:127.0.0.1:{port}")[0]
     begin = rf"sip\.listen\[1\] \(command line\): {transport}:127\.0\.0\.1:{port} is in use by "
     assert re.match(begin + rf".*pytest.* \(pid {os.getpid()}\)$", line), line
 
@@ -45,7 +46,7 @@ def test_a_busy_sip_port_names_key_and_owner(transport: str, kind: socket.Socket
 def test_a_busy_http_port_names_its_key() -> None:
     with bound(socket.SOCK_STREAM) as held:
         port = held.getsockname()[1]
-        lines = refusal("udp:127.0.0.1:0", f"127.0.0.1:{port}")
+        lines = refusal(f"udp:127.0.0.1:{free_port()}", f"127.0.0.1:{port}")
     assert lines[0].startswith(f"http.listen (command line): tcp:127.0.0.1:{port} is in use by ")
 
 
@@ -69,8 +70,9 @@ def test_an_address_of_another_machine_is_said_so() -> None:
 
 
 def test_free_ports_pass() -> None:
+    port = free_port()
+    listen = f"udp:127.0.0.1:{port},tcp:127.0.0.1:{port}"
     config = load(
-        str(CONFIG_FILE), environ={},
-        flags={"sip.listen": "udp:127.0.0.1:0,tcp:127.0.0.1:0", "http.listen": "127.0.0.1:0"},
+        str(CONFIG_FILE), environ={}, flags={"sip.listen": listen, "http.listen": "127.0.0.1:0"}
     )
     check_ports(config)

@@ -20,6 +20,7 @@ from dce.database import Database
 from dce.folders import lock_data, prepare_folders, secret_file
 from dce.plan_store import PlanStore
 from storage.migrate import load_migrations
+from tests.interop.ports import free_port
 from tests.routing.plans import written_plan
 from vocabulary.commands import ApplyPlan, PlanSwapped, Request, Response
 from vocabulary.errors import ConfigError
@@ -30,7 +31,7 @@ def config_at(folder: Path, dsn: str, http_port: int = 0) -> Config:
     return load(
         os.devnull, environ={"DCE_DATABASE_URL": dsn},
         flags={
-            "data_dir": str(folder / "data"), "sip.listen": "udp:127.0.0.1:0",
+            "data_dir": str(folder / "data"), "sip.listen": f"udp:127.0.0.1:{free_port()}",
             "http.listen": f"127.0.0.1:{http_port}",
         },
     )
@@ -97,7 +98,7 @@ def test_what_nothing_reads_and_open_secrets_are_warned_of(
     secret.chmod(0o644)
     config = load(
         os.devnull, environ={"DCE_DATABASE_URL_FILE": str(secret), "DCE_REDIS_URL": "redis://h"},
-        flags={"data_dir": str(tmp_path / "data"), "sip.listen": "udp:127.0.0.1:0",
+        flags={"data_dir": str(tmp_path / "data"), "sip.listen": f"udp:127.0.0.1:{free_port()}",
                "http.listen": "127.0.0.1:0"},
     )
     assert check(config) == 1  # the database is away
@@ -132,7 +133,7 @@ def test_a_full_disk_is_no_place_for_a_journal(tmp_path: Path) -> None:
     """A namespace of our own may mount a small disk; where that is not allowed, nothing is told."""
     program = (
         f"mount -t tmpfs -o size=64m none {tmp_path} && {sys.executable} -m dce check"
-        f" --set data_dir={tmp_path}/data --set sip.listen=udp:127.0.0.1:0"
+        f" --set data_dir={tmp_path}/data --set sip.listen=udp:127.0.0.1:{free_port()}"
         " --set http.listen=127.0.0.1:0"
     )
     unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", program]

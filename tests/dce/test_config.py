@@ -93,6 +93,8 @@ def test_every_mistake_of_every_layer_is_named(tmp_path: Path) -> None:
         ("sip:\n  t1_ms: 9\n", "FILE:2: sip.t1_ms: expected milliseconds, 10 to 60000, got 9"),
         ("sip:\n  t1_ms: true\n",
          "FILE:2: sip.t1_ms: expected milliseconds, 10 to 60000, got True"),
+        ("sip:\n  listen: [udp:127.0.0.1:0]\n",
+         "FILE:2: sip.listen[0]: expected a port of 1 to 65535, got 'udp:127.0.0.1:0'"),
         ("sip:\n  listen: []\n",
          "FILE:2: sip.listen: expected a list such as [udp:127.0.0.1:5060], got []"),
         ("log_level: loud\n",

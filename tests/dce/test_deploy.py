@@ -1,9 +1,12 @@
 """Image, compose files and unit against the code: settings, paths, bounds, commands, packages."""
 
+import asyncio
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from configparser import RawConfigParser
 from pathlib import Path
@@ -17,6 +20,7 @@ from dce.child_process import STOP_S
 from dce.cli import build_parser
 from dce.config import load, settings
 from dce.config_layers import environment_layer
+from tests.interop.ports import free_port
 from vocabulary.limits import descriptors_wanted, udp_receive_buffer_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -167,3 +171,37 @@ def test_every_package_and_file_of_the_tree_is_installed() -> None:
     assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(tree)
     (files,) = PROJECT["tool"]["setuptools"]["data-files"].values()
     assert sorted(files) == sorted(f"configs/{path.name}" for path in (ROOT / "configs").iterdir())
+
+
+READ_ONLY = """
+mount --make-rprivate / && mount --bind "$DCE_DATA_DIR" "$DCE_DATA_DIR" \\
+    && mount -o remount,ro,bind / && ! touch "$PROBE" 2>/dev/null && exec "$@"
+"""
+
+
+async def test_it_runs_on_a_read_only_root(tmp_path: Path) -> None:
+    """In a mount namespace of its own; only the data folder can be written."""
+    data = tmp_path / "data"
+    data.mkdir()
+    environ = {
+        **os.environ, "DCE_DATA_DIR": str(data), "DCE_RUNTIME_DIR": str(data / "run"),
+        "DCE_SIP__LISTEN": f"udp:127.0.0.1:{free_port()}", "DCE_HTTP__LISTEN": "127.0.0.1:0",
+        "DCE_DATABASE_URL": f"postgresql://dce@/dce?host={tmp_path}",
+        "PROBE": str(ROOT / "build" / "probe"), "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    process = await asyncio.create_subprocess_exec(
+        "unshare", "--mount", "sh", "-c", READ_ONLY, "sh", sys.executable, "-m", "dce", "run",
+        cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    async with asyncio.timeout(60):
+        line = await process.stdout.readline()
+        if not line:
+            said = (await process.stderr.read()).decode()
+            if "dce" not in said:
+                pytest.skip(f"no mount namespaces here: {said.strip()}")
+            raise AssertionError(said)
+        process.terminate()
+        assert await process.wait() == 0
+    assert line.startswith(b"dce: ready.")
