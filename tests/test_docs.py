@@ -3,6 +3,8 @@
 What a page says exists must exist, and what an operator meets must be on the page.
 """
 
+import argparse
+import ast
 import io
 import re
 import tokenize
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dce.cli import build_parser
 from dce.config import settings
 from dce.record_worker import COUNTERS, GAUGES
 from dce.signal_metrics import DESK_COUNTERS, DESK_GAUGES, SIP_GAUGES, SOCKET_GAUGES
@@ -19,6 +22,8 @@ ROOT = Path(__file__).parents[1]
 SKIPPED = {".venv", "build", ".git", "node_modules"}
 LINE_CHARACTERS_MAX = 120
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"(?<![\w./-])dce ([a-z]+)(?: ([a-z]+))?")
+LOG_LINE = re.compile(r"^(?:\| log \| |- Log: )`([^`]+)`", re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 METRIC = re.compile(r"dce_[a-z][a-z0-9_]*[a-z0-9]")
 METRIC_ROW = re.compile(r"^\| `(dce_[a-z0-9_]+)` \|", re.MULTILINE)
@@ -43,8 +48,13 @@ def documents() -> list[Path]:
 
 
 def pages() -> list[Path]:
-    """What describes the project: its own pages and docs/."""
-    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+    """What describes the project: its own pages, docs/ and the runbooks."""
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *runbooks()]
+
+
+def runbooks() -> list[Path]:
+    """What an operator follows at night."""
+    return sorted((ROOT / "deploy" / "runbooks").glob("*.md"))
 
 
 def name_of(path: Path) -> str:
@@ -176,3 +186,49 @@ def test_the_decisions_are_listed() -> None:
     folder = ROOT / "docs" / "decisions"
     listed = LINK.findall((folder / "README.md").read_text())
     assert sorted(listed) == sorted(path.name for path in folder.glob("[0-9]*.md"))
+
+
+def commands(parser: argparse.ArgumentParser) -> dict[str, set[str]]:
+    """Command → its ways, {} where it has none."""
+    found = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {name: set(commands(each)) for name, each in action.choices.items()}
+    return found
+
+
+@pytest.mark.parametrize("path", pages(), ids=name_of)
+def test_every_command_exists(path: Path) -> None:
+    known = commands(build_parser())
+    text = path.read_text()
+    code = [*FENCE.findall(text), *CODE.findall(FENCE.sub("", text))]
+    wrong = []
+    for name, way in COMMAND.findall("\n".join(code)):
+        if name not in known or (known[name] and way and way not in known[name]):
+            wrong.append(f"dce {name} {way}".strip())
+    assert wrong == []
+
+
+def constants() -> str:
+    """Every text in the code, one a line; what a log line or an error is made of."""
+    found = []
+    for folder in ("api", "dce", "exchange", "sip", "storage"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            found += [node.value for node in ast.walk(ast.parse(path.read_text()))
+                      if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return "\n".join(found)
+
+
+@pytest.mark.parametrize("path", runbooks(), ids=name_of)
+def test_every_log_line_of_a_runbook_exists(path: Path) -> None:
+    text = constants()
+    lines = LOG_LINE.findall(path.read_text())
+    assert [part for line in lines for part in line.split("…")
+            if part.strip() and part.strip() not in text] == []
+
+
+def test_runbooks_name_log_lines_of_their_own() -> None:
+    assert {path.stem for path in runbooks()} >= {"database-down", "disk-full", "power-cut"}
+    for name in ("database-down", "disk-full", "power-cut"):
+        page = ROOT / "deploy" / "runbooks" / f"{name}.md"
+        assert LOG_LINE.findall(page.read_text())
