@@ -23,10 +23,7 @@ EPOCH = Layout("<I")
 
 
 class Claim(NamedTuple):
-    """A journal that is ours. last: the segment that was written last and where it ends.
-
-    prepared: whether the file of the next segment is there, whole and of zeros.
-    """
+    """A journal that is ours. last: the segment that was written last and where it ends."""
 
     lock: Held
     mark: MarkFile
@@ -34,15 +31,13 @@ class Claim(NamedTuple):
     next_seq: int
     last_ordinal: int
     last_end: int
-    prepared: bool
 
 
-def claim_journal(disk: Disk, directory: Path, segment_bytes: int = 0) -> Claim:
+def claim_journal(disk: Disk, directory: Path) -> Claim:
     """Lock the journal, fence older processes, find the end behind the last whole record.
 
-    Everything up to that end is durable on return. segment_bytes: what a prepared segment must
-    have to be kept; 0: none is. Raises StorageFailed if another process holds the journal,
-    JournalDamaged, OSError.
+    Everything up to that end is durable on return. Raises StorageFailed if another process holds
+    the journal, JournalDamaged, OSError.
     """
     disk.make_directory(directory)
     lock = disk.lock(directory / LOCK_NAME)
@@ -52,11 +47,11 @@ def claim_journal(disk: Disk, directory: Path, segment_bytes: int = 0) -> Claim:
         segments = begun_segments(disk, directory)
         epoch = _next_epoch(disk, directory, mark, segments)
         next_seq, ordinal, end = _find_journal_end(disk, directory, segments, mark.read())
-        prepared = _keep_prepared(disk, directory, segments, segment_bytes)
+        _remove_unbegun(disk, directory, segments)
     except BaseException:
         lock.close()
         raise
-    return Claim(lock, mark, epoch, next_seq, ordinal, end, prepared)
+    return Claim(lock, mark, epoch, next_seq, ordinal, end)
 
 
 def _next_epoch(disk: Disk, directory: Path, mark: MarkFile, segments: list[Segment]) -> int:
@@ -101,26 +96,13 @@ def _find_journal_end(
     return next_seq, last.header.ordinal, end
 
 
-def _keep_prepared(
-    disk: Disk, directory: Path, segments: list[Segment], segment_bytes: int
-) -> bool:
-    """Delete files that were prepared and never begun, but for a whole one of the next segment.
+def _remove_unbegun(disk: Disk, directory: Path, segments: list[Segment]) -> None:
+    """Delete segments that were prepared and never begun.
 
-    Its name is durable: the epoch was written into the same directory since.
+    They are not begun here: a process that was fenced may still have one open.
     """
     begun = {segment.path.name for segment in segments}
-    following = segments[-1].header.ordinal + 1 if segments else 1
-    kept = False
     for name in disk.names(directory):
-        if NAME.fullmatch(name) is None or name in begun:
-            continue
-        path = directory / name
-        if segment_bytes and path == segment_path(directory, following):
-            file = disk.open(path)
-            kept = file.size() >= segment_bytes
-            file.close()
-            if kept:
-                continue
-        disk.remove(path)
-        crash_point("unbegun_removed")
-    return kept
+        if NAME.fullmatch(name) is not None and name not in begun:
+            disk.remove(directory / name)
+            crash_point("unbegun_removed")

@@ -105,7 +105,7 @@ class JournalCore:
         self._clock_ns = clock_ns
         self._pieces: list[list[bytes]] = [[]]
         self._spare: File | None = None
-        self._claim = claim = claim_journal(disk, directory, segment_bytes)
+        self._claim = claim = claim_journal(disk, directory)
         try:
             self.epoch = claim.epoch
             self.next_seq = claim.next_seq
@@ -182,6 +182,7 @@ class JournalCore:
         """
         with self.files:
             try:
+                self._refuse_if_fenced()
                 if self._reserve is None:
                     self._reserve = create_reserve(
                         self._disk, self.directory, self._reserve_bytes
@@ -190,7 +191,7 @@ class JournalCore:
                     crash_point("spare_before_create")
                     self._spare = self._create(self._segment_bytes)
                     crash_point("spare_created")
-            except OSError as error:
+            except (OSError, StorageFailed) as error:
                 self.short = str(error)
                 if self._reserve is None and not self.full:
                     self._tell_full(self.short)
@@ -234,11 +235,7 @@ class JournalCore:
         self._file.write(self._offset, piece)
         crash_point("batch_synced")
         spent_us = (self._clock_ns() - self.sync_began_ns) // NS_PER_US
-        if self._mark.fenced_by() > self.epoch:
-            raise StorageFailed(
-                f"{self.directory}: epoch {self.epoch} is fenced by {self._mark.fenced_by()}:"
-                " another process has taken this journal over"
-            )
+        self._refuse_if_fenced()
         crash_point("batch_not_fenced")
         self._offset += size
         self._mark.write(Mark(seq, self.epoch, self._ordinal, self._offset))
@@ -292,6 +289,14 @@ class JournalCore:
         except (OSError, StorageFailed) as error:
             self.die(str(error))
 
+    def _refuse_if_fenced(self) -> None:
+        """Before a name is given or a header written, and before anything is acknowledged."""
+        if self._mark.fenced_by() > self.epoch:
+            raise StorageFailed(
+                f"{self.directory}: epoch {self.epoch} is fenced by {self._mark.fenced_by()}:"
+                " another process has taken this journal over"
+            )
+
     def _fail(self, reason: str) -> None:
         """The first time only: nobody is acknowledged anything new."""
         with self.guard:
@@ -321,10 +326,7 @@ class JournalCore:
             last.close()
 
     def _first_file(self) -> File:
-        """Of this start: what was prepared, a new one, the reserve, at last a short one."""
-        path = segment_path(self.directory, self._ordinal + 1)
-        if self._claim.prepared:
-            return self._disk.open(path)
+        """Of this start: a new one, the reserve, at last a short one."""
         size = self._segment_bytes
         while True:
             try:
@@ -362,9 +364,11 @@ class JournalCore:
     def _take_reserve(self) -> File | None:
         """The reserve under the name of the next segment; of a file that failed under it, too."""
         reserve, self._reserve = self._reserve, None
-        if reserve is not None:
-            reserve_to_segment(self._disk, self.directory, self._ordinal + 1)
-        return reserve
+        if reserve is None:
+            return None
+        reserve.close()
+        self._refuse_if_fenced()
+        return reserve_to_segment(self._disk, self.directory, self._ordinal + 1)
 
     def _create(self, size: int) -> File:
         return self._disk.create(segment_path(self.directory, self._ordinal + 1), size)
@@ -375,11 +379,12 @@ class JournalCore:
             self._worker, self.epoch, self._ordinal + 1, self._offset, self.durable_seq + 1
         )
         try:
+            self._refuse_if_fenced()
             crash_point("header_before_write")
             file.write(0, (pack_header(header),))
             crash_point("header_written")
             self._capacity = file.size()
-        except OSError:
+        except (OSError, StorageFailed):
             file.close()
             raise
         self._file = file

@@ -45,8 +45,13 @@ def create_reserve(disk: Disk, directory: Path, size: int) -> File:
     return file
 
 
-def reserve_to_segment(disk: Disk, directory: Path, ordinal: int) -> None:
-    """Give the reserve the name of a segment, also over a file that failed under it."""
+def reserve_to_segment(disk: Disk, directory: Path, ordinal: int) -> File:
+    """Give the reserve the name of a segment, also over a file that failed under it.
+
+    Opened by that name: what is written must be what the name stands for.
+    """
+    path = segment_path(directory, ordinal)
     crash_point("reserve_before_use")
-    disk.rename(directory / RESERVE_NAME, segment_path(directory, ordinal))
+    disk.rename(directory / RESERVE_NAME, path)
     crash_point("reserve_used")
+    return disk.open(path)

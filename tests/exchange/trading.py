@@ -196,11 +196,14 @@ class Floor:
         disk_ns: int | None = 2 * MS,
         transport: str = "UDP",
         funded: bool = True,
+        exchange: DeskWithDisk | None = None,
     ) -> None:
         phones = [Buyer() for _ in range(3)] if buyers is None else buyers
         self.world = World(wire or Wire(1), transport)
         self.caller = self.world.add(Party("caller", CALLER, caller or Caller(talk_ns=30 * S)))
-        self.exchange = DeskWithDisk(plan or document(len(phones), transport), disk_ns)
+        self.exchange = exchange or DeskWithDisk(
+            plan or document(len(phones), transport), disk_ns
+        )
         self.party = self.world.add(Party("exchange", US, self.exchange))
         self.buyers = [
             self.world.add(Party(f"buyer{index}", buyer_address(index), phone))

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.disk import OsDisk
+from storage.disk import Held, OsDisk
 from storage.journal import Journal
-from storage.mark import MarkFile
 from storage.reader import JournalReader
 from storage.segment import HEADER_BYTES, RECORD_BYTES
 from tests.storage.faulty_disk import FaultyDisk
@@ -209,16 +208,79 @@ async def test_a_full_disk_shows_before_it_hurts_and_is_told_at_the_reserve(
     assert [seq for seq, _ in stored(tmp_path)] == list(range(1, last + 1))
 
 
-async def test_a_stale_process_is_fenced(tmp_path: Path) -> None:
-    opened = Opened(tmp_path)
-    mark = MarkFile(OsDisk(), tmp_path)
-    mark.fence(opened.journal.epoch + 1)
-    opened.put(payload(1))
-    assert "fenced by 2" in await opened.failed()
+async def test_the_loop_never_waits_for_a_slow_disk(tmp_path: Path) -> None:
+    """The sync hangs until the loop lets it go: a loop that waited would never come there."""
+    disk = FaultyDisk()
+    opened = Opened(tmp_path, disk=disk)
+    disk.gate.clear()
+    disk.entered.clear()
+    opened.put(payload(0))
+    await asyncio.to_thread(disk.entered.wait)
+    for turn in range(1, 500):
+        assert opened.put(payload(turn)) == turn + 1
+        assert opened.journal.statistics().durable_seq == 0
+        await asyncio.sleep(0)
     assert opened.wakes == []
-    mark.close()
+    disk.gate.set()
+    await opened.durable(500)
+    assert opened.journal.statistics().syncs <= 2 + 500 * (RECORD_BYTES + 40) // SEGMENT_BYTES
     opened.journal.close()
 
+
+class Shared(OsDisk):
+    """A file system whose locks mean nothing to other machines."""
+
+    def lock(self, path: Path) -> Held:
+        path.touch()
+        return self.open(path)
+
+
+async def test_a_stale_process_is_fenced(tmp_path: Path) -> None:
+    stale = Opened(tmp_path, disk=Shared())
+    await stale.durable(stale.put(payload(1)))
+    fresh = Opened(tmp_path, disk=Shared())
+    assert (fresh.journal.epoch, fresh.journal.next_seq) == (2, 2)
+    await fresh.durable(fresh.put(b"fresh"))
+    stale.put(b"stale")
+    assert "epoch 1 is fenced by 2: another process has taken" in await stale.failed()
+    stale.put(b"stale")
+    await asyncio.to_thread(stale.journal.close)
+    assert stale.wakes == [1]
+    await fresh.durable(fresh.put(b"more"))
+    assert stored(tmp_path) == [(1, payload(1)), (2, b"fresh"), (3, b"more")]
+    fresh.journal.close()
+
+
+async def test_a_process_that_was_replaced_acknowledges_nothing_more(tmp_path: Path) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STALE + WRITER, str(tmp_path), stdout=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    assert child.stdout is not None
+    for _ in range(50):
+        await child.stdout.readline()
+    fresh = Opened(tmp_path, disk=Shared())
+    first = fresh.journal.next_seq
+    said = b""
+    acknowledged = 0
+    while b"fenced" not in said:
+        said = await child.stdout.readline()
+        acknowledged = int(said) if said.strip().isdigit() else acknowledged
+    assert acknowledged < first
+    child.kill()
+    await child.wait()
+    await fresh.durable(fresh.put(b"fresh"))
+    fresh.journal.close()
+    found = stored(tmp_path)
+    assert found[-1] == (first, b"fresh")
+    assert [seq for seq, _ in found] == list(range(1, first + 1))
+
+
+STALE = """
+import storage.journal
+from tests.storage.test_journal import Shared
+storage.journal.OsDisk = Shared
+"""
 
 WRITER = """
 import asyncio, sys
