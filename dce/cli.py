@@ -22,6 +22,7 @@ def build_parser() -> ArgumentParser:
     _add_checks(commands, common)
     _add_migrate(commands, common)
     _add_journal(commands, common)
+    _add_record(commands, common)
     _add_call(commands, common)
     _add_plan(commands, common)
     _add_admin(commands, common)
@@ -142,6 +143,18 @@ def _add_journal(commands: "argparse._SubParsersAction[ArgumentParser]",
     add_journal(commands, common, config_of)
 
 
+def _add_record(commands: "argparse._SubParsersAction[ArgumentParser]",
+                common: ArgumentParser) -> None:
+    record = commands.add_parser("record", help="the copy of the journal in PostgreSQL")
+    ways = record.add_subparsers(title="ways", metavar="WAY", required=True)
+    rebuild = ways.add_parser("rebuild", parents=[common], help="fill it again from the journal")
+    rebuild.add_argument(
+        "--from", dest="segment", type=_segment, required=True, metavar="SEGMENT",
+        help="number of the segment to begin with; from 1 on all tables are emptied first",
+    )
+    rebuild.set_defaults(command=_record_rebuild)
+
+
 def _add_call(commands: "argparse._SubParsersAction[ArgumentParser]",
               common: ArgumentParser) -> None:
     call = commands.add_parser("call", help="look at calls")
@@ -176,6 +189,12 @@ def _add_admin(commands: "argparse._SubParsersAction[ArgumentParser]",
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 1000, got {text!r}")
+    return int(text)
+
+
+def _segment(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"expected the number of a segment, got {text!r}")
     return int(text)
 
 
@@ -220,6 +239,13 @@ def _migrate_create(args: Namespace) -> int:
     for path in create_migration(args.name):
         print(path)
     return 0
+
+
+def _record_rebuild(args: Namespace) -> int:
+    config = config_of(args)
+    from dce.cli_database import rebuild_record
+
+    return rebuild_record(config, args.segment)
 
 
 def _call_show(args: Namespace) -> int:

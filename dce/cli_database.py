@@ -1,4 +1,4 @@
-"""Commands that need PostgreSQL: migrate, call show, plan apply, admin create, admin revoke.
+"""Commands that need PostgreSQL: migrate, record rebuild, call show, plan apply, admin.
 
 While `dce run` holds the data they use its server; otherwise an embedded one is started for the
 time of the command.
@@ -35,6 +35,7 @@ from dce.records import RecordedCalls
 from dce.token_store import create_token as create
 from dce.token_store import revoke_token as revoke
 from storage import migrate as migrations
+from storage.rebuild import rebuild
 from vocabulary import limits
 from vocabulary.errors import CommandRefused, ConfigError
 from vocabulary.ids import parse_uuid
@@ -46,6 +47,12 @@ def migrate(config: Config, way: str, steps: int | None) -> int:
     """`dce migrate up | status | down --steps N`."""
     with _server(config):
         return asyncio.run(_migrate(config, way, steps))
+
+
+def rebuild_record(config: Config, segment: int) -> int:
+    """`dce record rebuild --from SEGMENT`: the record again, out of the journal."""
+    with _server(config):
+        return asyncio.run(_rebuild(config, segment))
 
 
 def create_token(config: Config, name: str) -> int:
@@ -146,6 +153,25 @@ async def _work(config: Config, work: Callable[[Database], Awaitable[int]]) -> i
         return await work(database)
     finally:
         await database.close()
+
+
+async def _rebuild(config: Config, segment: int) -> int:
+    async with _connected(config) as connection:
+        await migrations.migrate_up(connection)
+    try:
+        done = await rebuild(migration_dsn(config), config.journal_dir, 0, segment, _say_progress)
+    except AWAY as error:
+        raise database_away(error) from error
+    print(
+        f"records {done.first_seq} to {done.last_seq}: {done.rows} rows in {done.seconds:.1f} s,"
+        f" {done.rejected} facts set aside"
+    )
+    return 0
+
+
+def _say_progress(done: int, last: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\rrecord {done} of {last}", end="" if done < last else "\n", file=sys.stderr)
 
 
 async def _migrate(config: Config, way: str, steps: int | None) -> int:

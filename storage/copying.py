@@ -1,11 +1,11 @@
-"""One batch into PostgreSQL: all its rows and its cursor in one transaction, or none of it.
+"""One batch into PostgreSQL: its rows and the cursor behind them in one transaction.
 
 ```
 COPY calls_20261124, bids_20261124, …  ──► cursor ──► commit          the ordinary way
   │ a row is there already (the cursor was lost): the same batch by way of
   ├──► COPY into staging tables ──► INSERT … ON CONFLICT DO NOTHING ──► cursor ──► commit
-  │ PostgreSQL refuses a value: the same batch fact by fact, each in a savepoint;
-  └──► the one that is refused is kept whole in rejected_facts, the rest goes on
+  │ PostgreSQL refuses a value: the batch in halves, and those again, until that fact is alone;
+  └──► it is kept whole in rejected_facts, the rest is copied
 ```
 Rows are copied straight into the partition of their day, which is made first where it is missing:
 COPY into the parents would have to pass row security, which it cannot.
@@ -40,7 +40,7 @@ INSERT INTO record_cursors AS c (worker, seq) VALUES ($1, $2)
 ON CONFLICT (worker) DO UPDATE SET seq = excluded.seq, updated_at = now() WHERE c.seq = $3
 """
 APPLY_PLAN = """
-INSERT INTO plans (version, digest, applied_at) VALUES ($1, $2, $3)
+INSERT INTO plans (version, digest, stored_at, applied_at) VALUES ($1, $2, $3, $3)
 ON CONFLICT (version) DO UPDATE SET applied_at = excluded.applied_at
 """
 REJECT = """
@@ -139,23 +139,28 @@ class Copier:
     async def copy(self, entries: Sequence[Entry]) -> None:
         """Copy records that follow the cursor. Raises asyncpg.PostgresError, OSError, …
 
-        Whatever is raised, the transaction is not half done: the cursor in the database says
-        whether it was committed.
+        Whatever is raised, no transaction is half done: the cursor in the database says what was
+        committed. A batch with a fact that is refused is halved until that fact is alone.
         """
         assert entries[0].seq == self.cursor + 1
         try:
-            rows = self._load(entries)
-            await self._ensure_days(rows)
-            if self._replace:
-                await self._commit(rows, entries[-1].seq, staged=True)
+            await self._copy_whole(entries)
+        except REFUSED_VALUES as error:
+            if len(entries) == 1:
+                await self._set_aside(entries[0], str(error) or type(error).__name__)
                 return
-            try:
-                await self._commit(rows, entries[-1].seq, staged=False)
-            except asyncpg.UniqueViolationError:
-                self.batches_staged += 1
-                await self._commit(rows, entries[-1].seq, staged=True)
-        except REFUSED_VALUES:
-            await self._copy_singly(entries)
+            half = len(entries) // 2
+            await self.copy(entries[:half])
+            await self.copy(entries[half:])
+
+    async def _copy_whole(self, entries: Sequence[Entry]) -> None:
+        rows = self._load(entries)
+        await self._ensure_days(rows)
+        try:
+            await self._commit(rows, entries[-1].seq, staged=self._replace)
+        except asyncpg.UniqueViolationError:
+            self.batches_staged += 1
+            await self._commit(rows, entries[-1].seq, staged=True)
 
     async def _ensure_days(self, rows: Rows) -> None:
         """The partitions that a batch needs; a session asks once for each day."""
@@ -171,29 +176,15 @@ class Copier:
         self.cursor = seq
         self.rows_copied += rows.count
 
-    async def _copy_singly(self, entries: Sequence[Entry]) -> None:
-        """The batch in which some fact is refused, each fact on its own."""
-        copied = rejected = 0
+    async def _set_aside(self, entry: Entry, error: str) -> None:
+        """One fact that the tables do not take, with the reason."""
         async with self._session.transaction():
-            for entry in entries:
-                try:
-                    rows = self._load((entry,))
-                    if not rows.count:
-                        continue
-                    async with self._session.transaction():
-                        await self._session.execute(ENSURE_DAYS, [_date(d) for d in rows.days])
-                        await self._put(rows, staged=True)
-                    copied += rows.count
-                except REFUSED_VALUES as error:
-                    rejected += 1
-                    await self._session.execute(
-                        REJECT, self._worker, entry.seq, entry.kind, entry.payload,
-                        str(error) or type(error).__name__,
-                    )
-            await self._move_cursor(entries[-1].seq)
-        self.cursor = entries[-1].seq
-        self.rows_copied += copied
-        self.facts_rejected += rejected
+            await self._session.execute(
+                REJECT, self._worker, entry.seq, entry.kind, entry.payload, error
+            )
+            await self._move_cursor(entry.seq)
+        self.cursor = entry.seq
+        self.facts_rejected += 1
 
     async def _put(self, rows: Rows, *, staged: bool) -> None:
         for table, leaf, parts in _tables(rows):

@@ -16,8 +16,6 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,14 +26,13 @@ from storage.copying import Copier, open_copier
 from storage.days import Days
 from storage.reader import JournalReader
 from storage.segment import Entry
-from storage.session import open_session
+from storage.session import given_up, open_session
 from vocabulary import limits
 from vocabulary.errors import StorageFailed
 
 BATCH_S = 0.1
 HUNG_S = 30.0
 LOCK_WAIT_S = 20.0  # in HUNG_S, and longer than a session outlives its process (storage.session)
-CUT_S = 2.0
 STOP_S = 10.0
 HOST_KEPT = 24  # characters; PostgreSQL keeps 63 of the whole name
 BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -172,7 +169,7 @@ class Record:
         session = await open_session(self._dsn, name=self._name, projection=True)
         self._session = session
         try:
-            async with self._given_up(session):
+            async with given_up(session, self._hung_s):
                 copier = await open_copier(
                     session, self._worker, self._name, self._lock_wait_s
                 )
@@ -194,11 +191,11 @@ class Record:
     ) -> None:
         while True:
             stopping = self._stopping.is_set()
-            async with self._given_up(session):
+            async with given_up(session, self._hung_s):
                 await self._days.keep(session)
             read_s = time.monotonic()
-            if entries := self._read(reader):
-                async with self._given_up(session):
+            if entries := read_batch(reader, self._batch_records_max):
+                async with given_up(session, self._hung_s):
                     await self._copy(copier, entries)
                 if len(entries) >= self._batch_records_max:
                     continue
@@ -212,28 +209,6 @@ class Record:
             if stopping and copier.cursor == durable:
                 return
             await self._stopped_within(self._batch_s)
-
-    @asynccontextmanager
-    async def _given_up(self, session: Session) -> AsyncIterator[None]:
-        """Within this the session ends if the server keeps silent.
-
-        It is cut, not cancelled: a cancelled transaction would wait for its rollback. What goes on
-        waiting after the cut is cancelled then, and what it raises is TimeoutError.
-        """
-        loop = asyncio.get_running_loop()
-        watch = loop.call_later(self._hung_s, session.terminate)
-        try:
-            async with asyncio.timeout(self._hung_s + CUT_S):
-                yield
-        finally:
-            watch.cancel()
-
-    def _read(self, reader: JournalReader) -> list[Entry]:
-        """Everything that is new, up to the bound of a batch."""
-        entries: list[Entry] = []
-        while len(entries) < self._batch_records_max and (more := reader.read()):
-            entries += more
-        return entries
 
     async def _copy(self, copier: Copier, entries: list[Entry]) -> None:
         started_s = time.monotonic()
@@ -264,6 +239,14 @@ class Record:
         except TimeoutError:
             pass
         return self._stopping.is_set()
+
+
+def read_batch(reader: JournalReader, records_max: int) -> list[Entry]:
+    """Everything that is new, up to a bound (and what was read with the last of it)."""
+    entries: list[Entry] = []
+    while len(entries) < records_max and (more := reader.read()):
+        entries += more
+    return entries
 
 
 def session_name(worker: int) -> str:

@@ -4,6 +4,8 @@ uuid ↔ 16 bytes · timestamptz ↔ Unix ns (PostgreSQL keeps µs) · jsonb ↔
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 
@@ -11,6 +13,7 @@ from storage.copy_format import UNIX_TO_POSTGRES_US
 
 NS_PER_US = 1_000
 CONNECT_TIMEOUT_S = 5.0
+CUT_S = 2.0
 OPERATOR = "*"  # of dce.account: rows of all accounts (schema/0003)
 # After 15 s the server ends a session whose client's machine is gone, and with it its lock.
 KEEPALIVES = {
@@ -42,6 +45,23 @@ async def open_session(
     finally:
         watch.cancel()
     return connection
+
+
+@asynccontextmanager
+async def given_up(
+    session: "asyncpg.Connection[asyncpg.Record]", silent_s: float
+) -> AsyncIterator[None]:
+    """Within this the session ends if the server keeps silent.
+
+    It is cut, not cancelled: a cancelled transaction would wait for its rollback. What goes on
+    waiting after the cut is cancelled then, and what it raises is TimeoutError.
+    """
+    watch = asyncio.get_running_loop().call_later(silent_s, session.terminate)
+    try:
+        async with asyncio.timeout(silent_s + CUT_S):
+            yield
+    finally:
+        watch.cancel()
 
 
 async def set_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
