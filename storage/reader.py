@@ -118,10 +118,9 @@ class JournalReader:
             return self._offset, True
         if mark.ordinal == segment.header.ordinal:
             return mark.offset, True
-        known = len(self._segments)
-        self._segments = begun_segments(self._disk, self._directory)
+        self._segments = begun_segments(self._disk, self._directory)  # old ones may be gone
         self._index = self._segments.index(segment)
-        if len(self._segments) == known:
+        if self._index + 1 == len(self._segments):
             raise damaged(segment.path, self._offset, "the segment after it is missing")
         return self._end()
 

@@ -266,9 +266,15 @@ class SimDisk:
             self.step(f"rename {target.name}")
         except PowerCut:
             if self.chance.random() < 0.5:
-                self.files[target] = self.files.pop(source)
+                self._move(source, target)
             raise
-        self.files[target] = self.files.pop(source)
+        self._move(source, target)
+
+    def _move(self, source: Path, target: Path) -> None:
+        if source in self.pages:
+            self.pages[target] = self.pages.pop(source)
+        else:
+            self.files[target] = self.files.pop(source)
 
     def remove(self, path: Path) -> None:
         """See storage.disk.Disk. Cut inside, it has happened or it has not."""

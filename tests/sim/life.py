@@ -35,8 +35,10 @@ from routing.plan_source import load
 from sip.endpoint import Endpoint
 from sip.signals import Flow
 from storage.checkpoint import write_checkpoint
+from storage.cursors import RECORD_CURSOR, write_cursor
 from storage.fact_types import FACT_TYPES
 from storage.journal_core import JournalCore
+from storage.retention import retain
 from tests.exchange.trading import AREAS, US
 from tests.routing.plans import DIAL_RULES, NOW_S, Document
 from tests.sim.machine import SimHandle, SimLoop
@@ -137,7 +139,7 @@ class Life:
         self._beat_at(BEAT_S)
         self._behind, self._reader = follow(JOURNAL, CHECKPOINTS, self.disk)
         self._decode = fact_decoder().decode
-        self.loop.call_later(self.chance.uniform(1, 20), self._checkpoint)
+        self.loop.call_later(self.chance.uniform(1, 20), self._follow)
 
     def batch(self, received: list[Any]) -> None:
         """Datagrams came in."""
@@ -253,22 +255,32 @@ class Life:
     def _full(self, reason: str) -> None:
         self.pump.journal_full(reason)
 
+    def _follow(self) -> None:
+        """What others do beside: checkpoints, the record's cursor, removal of old segments."""
+        try:
+            self._checkpoint()
+        except OSError:
+            pass  # a start replays more
+        self.loop.call_later(self.chance.uniform(*self.server.follow_s), self._follow)
+
     def _checkpoint(self) -> None:
-        """What the checkpointer's process does: follow the durable mark, write the state."""
         seq = self._behind.state.seq
         while entries := self._reader.read():
             for entry in entries:
                 self._behind.apply(entry.seq, self._decode(entry.payload))
             self._behind.state.position = position_of(entries[-1])
-        if self._behind.state.seq > seq:
-            try:
-                write_checkpoint(
-                    CHECKPOINTS, self._behind.state.seq, self._behind.checkpoint(),
-                    disk=self.disk,
-                )
-            except OSError:
-                pass  # a start replays more
-        self.loop.call_later(self.chance.uniform(10, 60), self._checkpoint)
+        state = self._behind.state
+        if state.seq == seq:
+            return
+        write_checkpoint(CHECKPOINTS, state.seq, self._behind.checkpoint(), disk=self.disk)
+        if self.chance.random() < 0.7:  # the record lags now and then
+            self.oracle.cursor_seq = max(self.oracle.cursor_seq, state.seq)
+            write_cursor(JOURNAL, RECORD_CURSOR, state.seq, disk=self.disk)
+        if not self.journal.failed:
+            retain(
+                JOURNAL, CHECKPOINTS, wall_ns=self.server.machine.wall_ns(),
+                keep_ns=self.server.keep_ns, disk=self.disk,
+            )
 
     # Time and end
 

@@ -34,6 +34,7 @@ from vocabulary.facts import (
 if TYPE_CHECKING:
     from tests.sim.life import Life
 
+FOR_EVER_NS = 10**18
 NO_ACK_NS = 32 * S  # 64·T1 (RFC 3261 §13.3.1.4)
 
 
@@ -66,6 +67,7 @@ class Oracle:
         self.slow_disk = False
         self.history: dict[int, bytes] = {}
         self.told_seq = 0
+        self.cursor_seq = 0  # highest that a reader ever wrote down: what retention may take
         self.model = Model()
         self.calls: dict[bytes, Seen] = {}
         self.of_call_id: dict[bytes, Seen] = {}  # by the caller's SIP Call-ID
@@ -129,13 +131,17 @@ class Oracle:
         reader = JournalReader(directory, whole=True, disk=disk)
         found = {entry.seq: entry.payload for entry in reader}
         reader.close()
+        gone = min(found, default=1) - 1
+        assert gone <= self.cursor_seq, f"records to {gone} are gone, {self.cursor_seq} were read"
         last = max(found, default=0)
         assert last >= self.told_seq, f"record {self.told_seq} was acknowledged, {last} is the last"
         for seq, payload in found.items():
             assert self.history.get(seq) == payload, f"record {seq} is not what was written"
-        self.history = found
+        self.history = {
+            seq: payload for seq, payload in self.history.items() if seq <= gone
+        } | found
         self.model = Model()
-        for payload in found.values():
+        for payload in self.history.values():
             self.model.apply(self._decode(payload))
         assert replay.state.seq == last
         self.model.assert_replayed(replay.state)
@@ -146,6 +152,19 @@ class Oracle:
         for call_id, seen in self.calls.items():
             seen.closed = call_id in self.model.closed
             seen.seq = seen.seq if call_id in self.model.answered else 0
+
+    def lost_behind(self, seq: int) -> None:
+        """The operator gave up what follows a record, as a repair said."""
+        self.told_seq = min(self.told_seq, seq)
+        self.history = {at: payload for at, payload in self.history.items() if at <= seq}
+        for crash in self.crashes.values():
+            crash.age_max_ns = FOR_EVER_NS  # heartbeats are lost too
+        kept = Model()
+        for payload in self.history.values():
+            kept.apply(self._decode(payload))
+        self.acked_top_ups = {
+            key: what for key, what in self.acked_top_ups.items() if key in kept.top_ups
+        }
 
     def began(self, life: Life) -> None:
         """A process has closed what the last one left, and is about to take calls."""

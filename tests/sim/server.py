@@ -27,7 +27,8 @@ class Server:
     """The exchange as a party of a world. life: the process, None while it is down.
 
     plans: what the operator can apply. cuts: power cuts so far. restart_fault: called before a
-    life begins, so that a start can be cut too. segment_bytes: of its journal.
+    life begins, so that a start can be cut too. segment_bytes: of its journal. follow_s: between
+    two checkpoints, at least and at most. keep_ns: the age at which a segment may go.
     """
 
     name = "exchange"
@@ -42,6 +43,8 @@ class Server:
         self.plans = plans
         self.oracle = oracle
         self.segment_bytes = segment_bytes
+        self.follow_s = (10.0, 60.0)
+        self.keep_ns = 600 * S
         self.life: Life | None = None
         self.sends: list[Any] = []
         self.starts_at_ns = S
