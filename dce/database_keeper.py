@@ -7,6 +7,7 @@ and a start may take a minute after a power cut, for which no event loop should 
 import asyncio
 import logging
 import os
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -44,14 +45,15 @@ class DatabaseKeeper:
             await self._aside(self._postgres.stop)  # reaps it
 
     async def close(self) -> None:
-        """End the server; waits for a start under way."""
+        """End the server, also one that is about to start."""
+        self._postgres.abandon()
         await self._aside(self._postgres.stop)
         self._thread.shutdown()
 
     async def _start(self) -> bool:
         try:
             await self._aside(self._postgres.start)
-        except (ExchangeError, OSError) as error:
+        except (ExchangeError, OSError, subprocess.SubprocessError) as error:
             log.error("embedded PostgreSQL is away, calls go on without: %s", error)
             return False
         return True

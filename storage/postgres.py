@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,8 @@ ROLE = "dce"
 PORT = 5432
 SOCKET_NAME = f".s.PGSQL.{PORT}"
 SOCKET_PATH_BYTES_MAX = 107
-START_TIMEOUT_S = 60.0
+PROGRAM_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 900.0  # one that is ended while it recovers begins the recovery anew
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.02
 PR_SET_PDEATHSIG = 1
@@ -73,6 +75,7 @@ class EmbeddedPostgres:
         self.runtime_dir = runtime_dir.absolute()
         self._binaries = binaries
         self._process: subprocess.Popen[bytes] | None = None
+        self._abandoned = threading.Event()
         self._credentials: dict[str, Any] = {}
 
     @property
@@ -86,7 +89,9 @@ class EmbeddedPostgres:
         return f"postgresql://{ROLE}@/{ROLE}?host={quote(str(self.runtime_dir))}&port={PORT}"
 
     def start(self) -> str:
-        """Start the server, making the cluster first if there is none; its DSN. Blocks ~1 s.
+        """Start the server, making the cluster first if there is none; its DSN.
+
+        Blocks about a second, and after a power cut until it has recovered.
 
         To be called on a thread that lives as long as the server should: the kernel ends the
         server with the thread that started it. Raises ConfigError where this account cannot
@@ -112,6 +117,10 @@ class EmbeddedPostgres:
             )
         self._wait_until_ready()
         return self.dsn
+
+    def abandon(self) -> None:
+        """Let a start that waits on another thread fail now, and every later one."""
+        self._abandoned.set()
 
     def stop(self) -> None:
         """Fast shutdown: sessions are ended, everything is written. Blocks. Twice is harmless."""
@@ -190,7 +199,7 @@ class EmbeddedPostgres:
         try:
             done = subprocess.run(
                 command, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                cwd=folder, timeout=START_TIMEOUT_S, check=False,
+                cwd=folder, timeout=PROGRAM_TIMEOUT_S, check=False,
                 env={"PATH": os.defpath, "LC_ALL": "C"}, **self._credentials,
             )
         except OSError as error:
@@ -241,7 +250,7 @@ class EmbeddedPostgres:
         assert process is not None
         deadline = time.monotonic() + START_TIMEOUT_S
         status = self.data_dir / "postmaster.pid"
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._abandoned.is_set():
             if process.poll() is not None:
                 self._process = None
                 raise StorageFailed(f"PostgreSQL ended at its start: {self._log_tail()}")
@@ -249,6 +258,8 @@ class EmbeddedPostgres:
                 return
             time.sleep(POLL_S)
         self.stop()
+        if self._abandoned.is_set():
+            raise StorageFailed("PostgreSQL was not waited for")
         raise StorageFailed(f"PostgreSQL was not ready in {START_TIMEOUT_S:.0f} s")
 
     def _log_tail(self) -> str:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from configparser import RawConfigParser
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,32 @@ def test_every_package_and_file_of_the_tree_is_installed() -> None:
     assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(tree)
     (files,) = PROJECT["tool"]["setuptools"]["data-files"].values()
     assert sorted(files) == sorted(f"configs/{path.name}" for path in (ROOT / "configs").iterdir())
+
+
+def test_the_wheel_holds_all_that_runs(tmp_path: Path) -> None:
+    """Built as plain Python, from a copy: a build leaves folders behind."""
+    copy = tmp_path / "tree"
+    tops = {name.partition(".")[0] for name in PROJECT["tool"]["setuptools"]["packages"]}
+    for name in (*sorted(tops), "configs"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns(
+            "*.so", "*.c", "__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    wanted = {str(path.relative_to(copy)) for top in tops for path in (copy / top).rglob("*")
+              if path.is_file() and path.suffix != ".pyx"}  # compiled ones have a plain twin
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
+         "--wheel-dir", tmp_path, "."],
+        cwd=copy, env={**os.environ, "DCE_COMPILE": "0"}, capture_output=True, text=True,
+        timeout=120, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    held = zipfile.ZipFile(wheel).namelist()
+    assert sorted(wanted - set(held)) == []
+    shared = [name.partition("share/dce/")[2] for name in held if "/data/share/dce/" in name]
+    assert sorted(shared) == ["config.yaml", "demo_plan.yaml"]
+    assert any(name.endswith("/licenses/LICENSE") for name in held)
 
 
 READ_ONLY = """

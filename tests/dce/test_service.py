@@ -78,6 +78,9 @@ class SlowPostgres(EmbeddedPostgres):
         assert self.may_start.wait(60)
         raise StorageFailed("no luck")
 
+    def abandon(self) -> None:
+        self.may_start.set()
+
     def stop(self) -> None:
         self.threads.add(threading.current_thread().name)
 
@@ -95,6 +98,17 @@ async def test_a_slow_start_of_postgresql_holds_no_loop_up(tmp_path: Path) -> No
     await keeper.close()
     assert len(postgres.threads) == 1  # the kernel ends the server with this thread
     assert threading.main_thread().name not in postgres.threads
+
+
+async def test_the_end_does_not_wait_for_a_slow_start(tmp_path: Path) -> None:
+    postgres = SlowPostgres(tmp_path)
+    keeper = DatabaseKeeper(postgres)
+    running = asyncio.create_task(keeper.run())
+    while not postgres.threads:
+        await asyncio.sleep(0)
+    running.cancel()
+    await keeper.close()  # or it would wait for the minute of SlowPostgres
+    assert not keeper.attempted.is_set()
 
 
 async def test_a_worker_that_starts_says_so_and_does_nothing_else() -> None:
