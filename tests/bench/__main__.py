@@ -22,6 +22,7 @@ from tests.bench.journal import bench_journal
 from tests.bench.load import BenchUnavailable
 from tests.bench.others import bench_others
 from tests.bench.our_server import build
+from tests.bench.record import bench_record
 from tests.bench.rows import BENCH_FILE, Row, load, merge, table
 from tests.bench.scan import bench_scan
 
@@ -42,6 +43,8 @@ class Bench:
 BENCHES = (
     Bench(bench_scan, ("scan.invite_ns",)),
     Bench(bench_journal, ("journal.us_per_call",)),
+    Bench(bench_record, ("postgres.rows_per_cpu_s", "postgres.server_us_per_row",
+                         "rebuild.facts_per_cpu_s", "rebuild.server_us_per_fact")),
     Bench(bench_calls, ("b2bua.calls_per_cpu_s", "b2bua.cpu_us_per_call",
                         "total.cpu_us_per_call", "record.lag_s", "record.bytes_per_call")),
     Bench(bench_beside, ("b2bua.vs_sippy", "b2bua.vs_kamailio")),
