@@ -151,3 +151,28 @@ async def test_one_login_for_everything_needs_no_roles(empty_database_dsn: str) 
         await session.execute("DROP OWNED BY dce_test_owner")
         await session.execute("DROP ROLE dce_test_owner")
         await session.close()
+
+
+async def test_entities_keep_their_stamps_and_histories_are_appended_to_only(
+    session: Any,
+) -> None:
+    await session.execute("""
+        INSERT INTO accounts (id, kind, status, slug, name, currency, time_zone, updated_at)
+        VALUES (gen_random_uuid(), 'buyer', 'active', 'buyer-001', 'One', 'USD', 'UTC',
+                '2020-01-01'),
+               (gen_random_uuid(), 'buyer', 'active', 'buyer-002', 'Two', 'USD', 'UTC',
+                '2020-01-01');
+        INSERT INTO corrections (id, corrects, made_at, kind, account, actor, changes)
+        VALUES (gen_random_uuid(), gen_random_uuid(), now(), 'note', 'buyer-001', 'ops', '{}');
+        UPDATE accounts SET name = 'Uno' WHERE slug = 'buyer-001'
+    """)
+    stamps = await session.fetch("SELECT slug FROM accounts WHERE updated_at > '2021-01-01'")
+    assert [row["slug"] for row in stamps] == ["buyer-001"]
+    for statement in ("UPDATE corrections SET actor = 'x'", "DELETE FROM corrections"):
+        with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
+            await session.execute(statement)
+    async with session.transaction():
+        await session.execute("SELECT set_config('dce.account', 'buyer-002', true)")
+        await session.execute("SET LOCAL ROLE dce_api")
+        assert await session.fetchval("SELECT array_agg(slug) FROM accounts") == ["buyer-002"]
+        assert await session.fetchval("SELECT count(*) FROM corrections") == 0
