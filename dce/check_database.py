@@ -1,5 +1,7 @@
-"""`dce check`: PostgreSQL answers, is new enough, and has a schema that this version may touch."""
+"""`dce check`: PostgreSQL answers, is new enough, has a schema that this version may touch, and
+belongs to this journal."""
 
+import asyncio
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,12 @@ from dce.config import Config
 from dce.database import AWAY, CONNECT_S, database_dsn
 from dce.finding import Finding, fail, ok, warn
 from dce.folders import is_running
+from storage.copying import READ_CURSOR
 from storage.migrate import load_migrations, migration_status
 from storage.postgres_binaries import find_binaries
+from storage.reader import JournalReader
 
+WORKER = 0
 OLDEST = 15  # tests run on 15 to 18
 PROGRAM_S = 10.0
 AWAY_ADVICE = (
@@ -48,7 +53,23 @@ async def _answering(config: Config, connection: Any) -> Finding:
         return warn(
             f"{name}: schema {known - missing} of {known}", "dce migrate up, or let dce run do it"
         )
+    cursor = int(await connection.fetchval(READ_CURSOR, WORKER) or 0)
+    if cursor and not await asyncio.to_thread(holds, config, cursor):
+        return fail(
+            f"{name} is at record {cursor}, which {config.journal_dir} does not have",
+            "one of them is a copy of another time: restore both from the same time, or point\n"
+            "database.url at an empty database, which is filled from the journal",
+        )
     return ok(f"{name}: schema {known} of {known}")
+
+
+def holds(config: Config, seq: int) -> bool:
+    """Whether the journal has this record. Blocks. Raises JournalDamaged."""
+    reader = JournalReader(config.journal_dir, seq, whole=True)
+    try:
+        return bool(reader.read())
+    finally:
+        reader.close()
 
 
 def _place(config: Config) -> str:

@@ -19,7 +19,11 @@ from dce.config import Config, load
 from dce.database import Database
 from dce.folders import lock_data, prepare_folders, secret_file
 from dce.plan_store import PlanStore
-from storage.migrate import load_migrations
+from exchange.signals import Beat
+from storage.copying import MOVE_CURSOR
+from storage.migrate import load_migrations, migrate_up
+from storage.session import open_session
+from tests.dce.signal_core import running
 from tests.interop.ports import free_port
 from tests.routing.plans import written_plan
 from vocabulary.commands import ApplyPlan, PlanSwapped, Request, Response
@@ -76,6 +80,25 @@ async def test_all_is_right(
     assert "***" not in lines["database"]
     assert lines["plan"].endswith("version 1: 1 campaigns, 2 standing bids")
     assert lines["journal"].startswith("ok     journal         a durable write takes ")
+
+
+async def test_a_database_of_another_journal_is_found(
+    tmp_path: Path, database_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = config_at(tmp_path, database_dsn)
+    async with running(config) as core:
+        core.pump.tell(Beat())
+        await core.durable.wait(core.desk.seq)
+        last = core.desk.seq
+    session = await open_session(database_dsn, name="test")
+    try:
+        await migrate_up(session)
+        for before, cursor, state in ((0, last, "ok "), (last, last + 1, "fail")):
+            await session.execute(MOVE_CURSOR, 0, cursor, before)
+            await asyncio.to_thread(check, config)
+            assert said(capsys)["database"].startswith(state), cursor
+    finally:
+        await session.close()
 
 
 async def test_as_json_it_is_one_document(
