@@ -59,7 +59,7 @@ class Exchange:
 
     def __init__(self, folder: Path, settings: Settings | None = None) -> None:
         """Start it; nothing is waited for yet. folder: made, must not exist."""
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.sip_port, self.http_port = free_port(HOST), free_port(HOST)
         self.config = folder / "config.yaml"
