@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from dce.config import load
 from storage.postgres import EmbeddedPostgres
 from tests.bench.books import Verdict, compare, read_books, shown
-from tests.bench.fleet import Fleet
+from tests.bench.fleet import Fleet, kept_folder
 from tests.bench.mix import MEASURED, OUTAGE, plan
 from tests.bench.our_server import build
 from tests.bench.rows import Better, Row, merge, row, table, verdict
@@ -158,7 +158,7 @@ class Trial:
 
 def run(rate: float, seconds: int) -> Outage:
     """Start everything, take PostgreSQL away twice, let the calls end, compare."""
-    with passable_folder("dce-outage-") as folder, Fleet(OUTAGE, folder / "phones") as fleet:
+    with passable_folder("dce-outage-") as folder, Fleet(OUTAGE, kept_folder("outage")) as fleet:
         postgres = EmbeddedPostgres(folder / "pg", folder / "run")
         postgres.start()
         try:

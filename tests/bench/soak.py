@@ -16,11 +16,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dce.config import load
 from dce.database import database_dsn
 from tests.bench.books import Verdict, compare, read_books, shown
-from tests.bench.fleet import Fleet
+from tests.bench.fleet import Fleet, kept_folder
 from tests.bench.mix import SOAK, plan
 from tests.bench.our_server import build
 from tests.bench.rows import Row, merge, row, table, verdict
@@ -59,12 +60,13 @@ class Soak:
     money_left: Sequence[str]
 
 
-def run(rate: float, seconds: int, t1_ms: int = 500) -> Soak:
+def run(rate: float, seconds: int, phones: Path, t1_ms: int = 500) -> Soak:
     """Start everything, place the calls, wait for all that lingers, read and compare.
 
-    t1_ms: the server's T1; a short one shortens the linger of 64·T1.
+    phones: folder of their logs, must be new. t1_ms: the server's T1; a short one shortens the
+    linger of 64·T1.
     """
-    with (passable_folder("dce-soak-") as folder, Fleet(SOAK, folder / "phones") as fleet,
+    with (passable_folder("dce-soak-") as folder, Fleet(SOAK, phones) as fleet,
           Exchange(folder / "exchange", Settings(t1_ms=t1_ms)) as exchange):
         exchange.apply(plan(SOAK, fleet.ports))
         watch = Watch(exchange)
@@ -164,6 +166,10 @@ def _growth_rows(soak: Soak, text: str) -> list[Row]:
     return [*rows, row("soak.signal_fds_growth", round(files), "count", "lower", window)]
 
 
+def _series(soak: Soak) -> str:
+    return " ".join(f"{one.anon_bytes[SIGNAL] / _MB:.1f}" for one in soak.watch.samples)
+
+
 def _pause_rows(soak: Soak, text: str) -> list[Row]:
     rows = []
     for name, metric in (("gc_pause", GC_PAUSE), ("timer_lateness", LATENESS)):
@@ -193,10 +199,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=float, default=300)
     options = parser.parse_args()
-    soak = run(options.rate, round(options.minutes * 60))
+    soak = run(options.rate, round(options.minutes * 60), kept_folder("soak"))
     rows = rows_of(soak)
     merge(rows)
-    print("\n".join((rows[0].condition, "", table(rows, conditions=False), *complaints(soak))))
+    print("\n".join((rows[0].condition, "", table(rows, conditions=False), "",
+                     f"anonymous MB of signal, sample by sample: {_series(soak)}",
+                     *complaints(soak))))
     return int(any(verdict(entry) == "BELOW" for entry in rows))
 
 

@@ -144,10 +144,10 @@ def test_every_caller_writes_its_log(kind: Kind) -> None:
 
 @pytest.mark.interop
 @pytest.mark.slow
-def test_a_short_soak_of_the_real_server_balances() -> None:
+def test_a_short_soak_of_the_real_server_balances(tmp_path: Path) -> None:
     """A few seconds of every kind; memory and pace are for `make soak`."""
     peers.require(peers.exchange(), peers.sipp())
-    done = soak.run(rate=50, seconds=4, t1_ms=50)
+    done = soak.run(rate=50, seconds=4, phones=tmp_path / "phones", t1_ms=50)
     rows = {entry.name: entry for entry in soak.rows_of(done)}
     behind = [name for name, entry in rows.items() if verdict(entry) == "BELOW"
               and name not in ("soak.signal_anon_growth_mb", "soak.rate_reached")]
