@@ -29,7 +29,6 @@ VOLUME /var/lib/dce
 EXPOSE 5060/udp 5060/tcp 8080/tcp
 STOPSIGNAL SIGTERM
 # Alive, not ready: a server that drains or has no plan is not to be killed for it.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", \
-    "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["dce", "health"]
 ENTRYPOINT ["dce"]
 CMD ["run"]

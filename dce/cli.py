@@ -112,6 +112,9 @@ def _add_checks(commands: "argparse._SubParsersAction[ArgumentParser]",
                 common: ArgumentParser) -> None:
     check = commands.add_parser("check", parents=[common], help="check everything, start nothing")
     check.set_defaults(command=_check)
+    health = commands.add_parser("health", parents=[common], help="ask whether the server lives")
+    health.add_argument("--ready", action="store_true", help="whether it takes new calls")
+    health.set_defaults(command=_health)
     config = commands.add_parser("config", help="look at the settings")
     ways = config.add_subparsers(title="ways", metavar="WAY", required=True)
     show = ways.add_parser("show", parents=[common], help="each value and where it was set")
@@ -217,6 +220,13 @@ def _check(args: Namespace) -> int:
     from dce.check import check
 
     return check(config, as_json=args.json)
+
+
+def _health(args: Namespace) -> int:
+    config = config_of(args)
+    from dce.health import health
+
+    return health(config, ready=args.ready)
 
 
 def _config_show(args: Namespace) -> int:

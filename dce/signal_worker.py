@@ -59,6 +59,8 @@ async def run(config: Config) -> int:
         loop.create_task(work)
         for work in (_beat(core), _end_after_failure(core, ended), core.keeping.run())
     ]
+    for task in aside:
+        task.add_done_callback(_log_fault)
     tune_collector()
     watch_collector(core.gc_pauses)
     announce_ready()
@@ -70,6 +72,12 @@ async def run(config: Config) -> int:
     await server.stop()
     core.close()
     return EXIT_JOURNAL if core.journal.failed else 0
+
+
+def _log_fault(task: "asyncio.Task[None]") -> None:
+    """What runs beside the calls should never end; calls go on, and somebody should know."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("work beside the calls ended by an error", exc_info=error)
 
 
 async def end_calls(core: SignalCore) -> None:

@@ -84,6 +84,8 @@ def test_the_image_has_no_compiler_no_root_and_one_place_to_write() -> None:
     assert instruction(image, "VOLUME") == ours["DCE_DATA_DIR"]
     assert instruction(image, "ENTRYPOINT") == '["dce"]'
     assert build_parser().parse_args(yaml.safe_load(instruction(image, "CMD"))).command
+    probe = yaml.safe_load(instruction(image, "HEALTHCHECK").partition(" CMD ")[2])
+    assert build_parser().parse_args(probe[1:]).ready is False
     wanted = PROJECT["project"]["requires-python"].removeprefix(">=")
     assert {stage[0].split()[1] for stage in (build, image)} == {f"python:{wanted}-slim-bookworm"}
 

@@ -250,7 +250,12 @@ async def test_without_any_postgresql_calls_are_taken_and_settings_read(tmp_path
         status, ready = await send(session, "GET", "/readyz")
     assert (status, ready["degraded"]) == (503, ["database_away"])
     assert ready["reasons"] == ["no_plan"]
+    assert await exchange.command("health") == (0, '{"status":"ok"}\n', "")
+    code, shown, _ = await exchange.command("health", "--ready")
+    assert (code, json.loads(shown)["reasons"]) == (1, ["no_plan"])
     exchange.process.send_signal(signal.SIGHUP)
     assert await exchange.end() == 0
     assert (await exchange.stderr()).count("settings read again, log_level is info") == 4
+    code, _, said = await exchange.command("health")
+    assert (code, "dce: no answer on 127.0.0.1 port" in said) == (1, True)
     shutil.rmtree(exchange.folder)
