@@ -55,6 +55,7 @@ def run(config: Config, arguments: Sequence[str], again: Callable[[], Config]) -
     with lock_data(config):
         check_ports(config)
         raise_descriptors()
+        forbid_core_dumps()
         return asyncio.run(_serve(config, arguments, again))
 
 
@@ -67,6 +68,12 @@ def raise_descriptors(wanted: int = descriptors_wanted) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         return most
     return soft
+
+
+def forbid_core_dumps() -> None:
+    """Neither this process nor its children leave keys and callers behind in a file."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 async def _serve(

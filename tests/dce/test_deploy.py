@@ -218,7 +218,7 @@ async def test_it_runs_on_a_read_only_root(tmp_path: Path) -> None:
         **os.environ, "DCE_DATA_DIR": str(data), "DCE_RUNTIME_DIR": str(data / "run"),
         "DCE_SIP__LISTEN": f"udp:127.0.0.1:{free_port()}", "DCE_HTTP__LISTEN": "127.0.0.1:0",
         "DCE_DATABASE_URL": f"postgresql://dce@/dce?host={tmp_path}",
-        "PROBE": str(ROOT / "build" / "probe"), "PYTHONDONTWRITEBYTECODE": "1",
+        "PROBE": str(tmp_path / "probe"), "PYTHONDONTWRITEBYTECODE": "1",
     }
     process = await asyncio.create_subprocess_exec(
         "unshare", "--mount", "sh", "-c", READ_ONLY, "sh", sys.executable, "-m", "dce", "run",

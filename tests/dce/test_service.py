@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dce.database_keeper import DatabaseKeeper
-from dce.server import raise_descriptors
+from dce.server import forbid_core_dumps, raise_descriptors
 from dce.service_notice import ServiceNotice
 from dce.signal_link import StartingLink
 from dce.warming import warm
@@ -135,6 +135,15 @@ async def test_warming_decides_for_nobody(tmp_path: Path) -> None:
         seq, counted = core.desk.seq, core.desk.statistics()
         assert warm(core) > 0
         assert (core.desk.seq, core.desk.statistics()) == (seq, counted)
+
+
+def test_core_dumps_are_off() -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    try:
+        forbid_core_dumps()
+        assert resource.getrlimit(resource.RLIMIT_CORE) == (0, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
 
 
 def test_open_files_are_raised_as_far_as_the_hard_limit_goes() -> None:
