@@ -12,7 +12,7 @@ SECURITY_STAMP := $(VENV)/security-$(shell sha256sum pyproject.toml | cut -c1-16
 DEMO_FLAGS := $(if $(EXIT),--exit) $(if $(LAN),--lan)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dev dev-watch build test test-pure sim bench soak outage coverage lint fmt types vet \
+.PHONY: help demo run dev dev-watch build test test-pure sim kills bench soak outage coverage lint fmt types vet \
 	security install-tools deps ci docs clean peers pure-tree system
 
 help: ## list the targets
@@ -47,6 +47,9 @@ test-pure: pure-tree ## the same tests on a copy without compiled modules
 
 sim: build ## simulations; SEEDS=n (1,000), ONLY=core: only the exchange on disk, clock and wire
 	$(PY) -m tests.sim $(ONLY)
+
+kills: build ## power cuts at every crash point (CUTS=1,000), real kill -9 (KILLS=50), SEED=1
+	$(PY) -m tests.sim.kills
 
 bench: build ## measure; rows into build/bench.json, ONLY=prefix runs a part
 	$(PY) -m tests.bench $(ONLY)

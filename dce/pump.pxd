@@ -18,10 +18,12 @@ cdef class Pump:
     cdef public long long refused
     cdef public object send
     cdef public long long turns
+    cdef public list unsent
     cdef public object wait_durable
     cdef public dict waits
 
     cpdef turn(self, long long now_ns)
+    cdef _flush(self)
     cdef _notify(self, list notices, long long now_ns)
     cdef _carry(self, list outputs, long long now_ns)
     cdef _refused(self, object command, long long now_ns)

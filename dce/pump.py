@@ -2,10 +2,11 @@
 """The pump: datagrams in, notices to the desk, commands and facts out, one timer (architecture §3).
 
 ```
-batch ─► endpoint.receive* ─► drain ─┬─ sends, kept to the end of the turn ─► sockets
+batch ─► endpoint.receive* ─► drain ─┬─ sends, kept to the turn's end ─► sockets
                                      └─ notices ─► desk.receive* ─► drain ─┬─ commands ─► endpoint
               until both are empty, at most pump_rounds_max rounds         └─ facts ─► journal
 ```
+They leave earlier where a fact says that they did (AnswerSent): it must not be on disk before.
 Everything of one turn happens at one now_ns. The clocks read around the decision are telemetry;
 no core sees them.
 """
@@ -25,7 +26,7 @@ from sip.endpoint import Endpoint
 from sip.signals import CallOffered, Flow, FlowLost, Join
 from vocabulary import limits
 from vocabulary.errors import LocalProtocolError
-from vocabulary.facts import CallAnswered, CallClosed
+from vocabulary.facts import AnswerSent, CallAnswered, CallClosed
 from vocabulary.limits import NS_PER_MS
 
 
@@ -36,7 +37,8 @@ class Pump:
         "append", "armed_ns", "clock", "decision_cpu", "decision_wall", "desk", "encode",
         "endpoint", "handle", "kinds", "late", "loop", "offered_unmeasured", "on_closed",
         "on_durable", "overruns",
-        "refused", "send", "turns", "wait_durable", "waits",
+        "refused", "send", "turns", "unsent", "wait_durable",
+        "waits",
     )
 
     def __init__(
@@ -76,6 +78,7 @@ class Pump:
         self.overruns = 0
         self.refused = 0
         self.turns = 0
+        self.unsent: list[Any] = []
 
     def batch(self, received: list[Any]) -> None:
         """A flat list [data, flow, …] as the sockets hand it over."""
@@ -132,7 +135,6 @@ class Pump:
     def turn(self, now_ns: int) -> None:
         """Run rounds until endpoint and desk are both empty, flush, re-arm the timer."""
         self.turns += 1
-        sends: list[Any] = []
         rounds = 0
         outputs = self.desk.drain()
         while True:
@@ -140,7 +142,7 @@ class Pump:
                 self._carry(outputs, now_ns)
             sent, notices = self.endpoint.drain()
             if sent:
-                sends = sends + sent if sends else sent
+                self.unsent = self.unsent + sent if self.unsent else sent
             if not notices:
                 outputs = self.desk.drain()
                 if not outputs:
@@ -153,9 +155,13 @@ class Pump:
                 continue
             self._notify(notices, now_ns)
             outputs = self.desk.drain()
-        if sends:
-            self.send(sends)
+        if self.unsent:
+            self._flush()
         self._arm(now_ns)
+
+    def _flush(self) -> None:
+        unsent, self.unsent = self.unsent, []
+        self.send(unsent)
 
     def _notify(self, notices: list[Any], now_ns: int) -> None:
         desk = self.desk
@@ -187,6 +193,8 @@ class Pump:
                     self._refused(output, now_ns)
                 continue
             seq += 1
+            if type(output) is AnswerSent and self.unsent:
+                self._flush()  # what it says is true before anybody can read it
             self.append(seq, kind, self.encode(output))
             if type(output) is CallAnswered:
                 self.waits[seq] = now_ns

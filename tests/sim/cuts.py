@@ -13,8 +13,8 @@ from collections import Counter
 
 from storage.cursors import RECORD_CURSOR
 from storage.repair import plan_repair, repair
-from storage.segment import NAME
-from tests.sim.disk import PowerCut
+from storage.segment import NAME, segment_path
+from tests.sim.disk import Inode, PowerCut
 from tests.sim.history import BURST_NS, History
 from tests.sim.life import CHECKPOINTS, JOURNAL
 from tests.sim.seeds import met
@@ -130,7 +130,8 @@ class CutHistory(History):
     def _damage(self) -> None:
         """A bit of the journal turns while no process runs; the operator repairs, cut short once.
 
-        Records that every reader has are set aside; otherwise the rest of the journal is lost.
+        Records that every reader has are set aside; otherwise the rest of the journal is lost,
+        which needs a journal that can be replayed from its beginning.
         """
         self.armed, self.passes = True, 1
         self.kill()
@@ -139,18 +140,28 @@ class CutHistory(History):
         used = len(bytes(inode.now).rstrip(b"\0"))
         if not used:
             return
-        at = self.chance.randrange(used)
-        for copy in (inode.now, inode.safe):
-            copy[at] ^= 1 << self.chance.randrange(8)
-        if self.chance.random() < 0.5:  # the record never came that far
+        at, bit = self.chance.randrange(used), 1 << self.chance.randrange(8)
+        _flip(inode, at, bit)
+        whole = segments[0] == segment_path(JOURNAL, 1)
+        if whole and self.chance.random() < 0.5:  # the record never came that far
             self.disk.files.pop(JOURNAL / f"cursor-{RECORD_CURSOR}", None)
-        while (plan := plan_repair(JOURNAL, CHECKPOINTS, disk=self.disk)) is not None:
+        plan = plan_repair(JOURNAL, CHECKPOINTS, disk=self.disk)
+        if plan is not None and plan.lost and not whole:
+            _flip(inode, at, bit)
+            return
+        while plan is not None:
             try:
                 repair(plan, JOURNAL, disk=self.disk)
             except PowerCut:
                 self.server.power_cut()
             if plan.lost:
                 self.oracle.lost_behind(plan.seq)
+            plan = plan_repair(JOURNAL, CHECKPOINTS, disk=self.disk)
+
+
+def _flip(inode: Inode, at: int, bit: int) -> None:
+    for copy in (inode.now, inode.safe):
+        copy[at] ^= bit
 
 
 def cut_at(point: str, first_seed: int, wanted: int, *, honest: bool = True) -> "Cuts":

@@ -119,7 +119,7 @@ class Life:
         self.endpoint = Endpoint(self.chance.randbytes(32))
         self.pump = Pump(
             self.loop, self.clock, self.endpoint, self.desk,  # type: ignore[arg-type]
-            send=server.sends.extend, append=self._append,
+            send=server.send, append=self._append,
             encode=fact_encoder(sip_call_id).encode, kinds=dict(FACT_TYPES),
         )
         self._replay = replay

@@ -81,11 +81,14 @@ class Server:
             self.alive(lambda: life.batch([data, flow]))
 
     def pump(self, _now_ns: int) -> list[Any]:
-        sends = self.sends[:]
-        self.sends.clear()
+        sends, self.sends = self.sends, []
+        return sends
+
+    def send(self, sends: list[Any]) -> None:
+        """The process hands datagrams to its sockets: they leave, whatever happens to it next."""
+        self.sends += sends
         for data in sends[1::2]:
             self.oracle.left(bytes(data))
-        return sends
 
     # What happens to it
 
@@ -108,7 +111,6 @@ class Server:
                 pass
         self.cuts += 1
         self.disk.power_cut()
-        self.sends.clear()
         self.down(self.chance.randrange(2 * S, 20 * S))
 
     def kill(self) -> None:
