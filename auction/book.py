@@ -15,7 +15,7 @@ won, through new terms and through removal, and belongs to its first buyer for e
 from array import array
 from collections.abc import Iterator
 
-from auction.bid import BidTerms, check_terms, digest_of
+from auction.bid import BidTerms, check_terms, digest_of, encode_terms
 from auction.columns import (
     ACTIVE_SHIFT,
     AMOUNT,
@@ -105,10 +105,15 @@ class Book:
 
         Spent budget and last won stay with the id. Raises as check, before any change.
         """
+        self.check(terms, buyer_slot)
+        return self.place(terms, encode_terms(terms), buyer_slot, target_slot, seq)
+
+    def place(self, terms: BidTerms, encoded: bytes, buyer_slot: int, target_slot: int,
+              seq: int) -> int:
+        """Put a bid that was checked already, as one that the journal gives back was."""
         assert seq >= self.seq
         assert 0 <= buyer_slot <= TARGET_MASK
         assert 0 <= target_slot <= TARGET_MASK
-        self.check(terms, buyer_slot)
         slot = self.directory.find(terms.bid_id)
         if slot < 0:
             slot = self._take_slot(terms.bid_id, buyer_slot)
@@ -116,6 +121,7 @@ class Book:
             self.index.remove(slot)
         self.index.insert(slot, terms)
         self._write(slot, terms, buyer_slot, target_slot)
+        self.digests[slot] = digest_of(encoded)
         self.seq = seq
         return slot
 
@@ -137,7 +143,7 @@ class Book:
     def holds(self, terms: BidTerms, target_slot: int) -> bool:
         """Whether the bid stands with exactly these terms: put would change nothing."""
         slot = self.directory.find(terms.bid_id)
-        return (slot >= 0 and self.digests[slot] == digest_of(terms)
+        return (slot >= 0 and self.digests[slot] == digest_of(encode_terms(terms))
                 and self.target_of(slot) == target_slot)
 
     def match(self, vertical: str, state: str, area_code: int, hour_of_week: int, attestation: int,
@@ -178,6 +184,8 @@ class Book:
 
     def sell_in(self, currency: str, per: str) -> None:
         """Change what auctions sell in, when a plan does; bids in other terms stand at 551, 550."""
+        if currency == self.currency and per == self.basis:
+            return
         self.currency = currency
         self.basis = per
         for bid_id in self.ids():
@@ -319,12 +327,16 @@ class Book:
         self.words[at + LAST_WON] = won
         return slot
 
+    def reserve(self, bids: int) -> None:
+        """Make room for so many more bids at once."""
+        self._reserve(self._used + bids)
+
     def _reserve(self, slots: int) -> None:
         """Grow by an eighth, so that a hundred thousand puts copy little and waste little."""
         held = len(self.digests)
         if slots <= held:
             return
-        wanted = held + max(_SLOTS_STEP, held // 8)
+        wanted = max(slots, held + max(_SLOTS_STEP, held // 8))
         self.words = grown(self.words, "q", wanted * WORDS)
         self.digests = grown(self.digests, "Q", wanted)
         self.directory.reserve(wanted)
@@ -355,7 +367,6 @@ class Book:
             | _known(self._bases, terms.per, add=True) << BASIS_SHIFT
             | self._fault(terms.currency, terms.per)
         )
-        self.digests[slot] = digest_of(terms)
 
     def _fault(self, currency: str, per: str) -> int:
         if currency != self.currency:

@@ -5,13 +5,24 @@ histogram of the worker's.
 """
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter_ns
 
 from dce.histogram import Histogram
 from vocabulary.limits import collector_young_max
 
 GENERATIONS = (50, 100)  # collections of one generation until the next older is walked
+
+
+@contextmanager
+def collector_resting() -> Iterator[None]:
+    """Nothing is collected meanwhile: a start makes millions of objects, and all of them stay."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def tune_collector() -> None:

@@ -148,6 +148,7 @@ class PlanStore:
         compiled = encode_plan(file)
         write_durably(plan_files.plan_path(self._folder, version), compiled)
         write_durably(plan_files.bids_path(self._folder, version), encode_bids(bids))
+        plan_files.write_book(self._folder, version, bids)
         write_durably(_source_path(self._folder, version), text)
         return digest(compiled), warnings
 
@@ -155,7 +156,9 @@ class PlanStore:
         """Drop the files of a version that nobody reads, or not any more."""
         for path in (
             plan_files.plan_path(self._folder, version),
-            plan_files.bids_path(self._folder, version), _source_path(self._folder, version),
+            plan_files.bids_path(self._folder, version),
+            plan_files.book_path(self._folder, version),
+            _source_path(self._folder, version),
         ):
             path.unlink(missing_ok=True)
 

@@ -36,7 +36,7 @@ log = logging.getLogger("dce.recovery")
 VERSION = "0.1.0"
 
 
-LastPlan = tuple[Plan, bytes, tuple[BidTerms, ...]]
+LastPlan = tuple[Plan, bytes, tuple[BidTerms, ...] | None]
 
 
 def recover(journal_dir: Path, checkpoint_dir: Path, disk: Disk | None = None) -> Replay:
@@ -156,7 +156,8 @@ def begin(
     """The first facts of a process, the calls that the last one left, the last plan.
 
     last_plan: the plan in force at the last end, built on the slots that the desk restored, with
-    its digest and its bids; None if there never was one. Returns how many calls were closed.
+    its digest and its bids, None where they stand already; None if there never was one. Returns
+    how many calls were closed.
     """
     desk.emit(facts.Started(now_ns, 0, epoch, now_ns + desk.offset_ns, VERSION))
     desk.emit(facts.ClockSet(now_ns, desk.offset_ns))

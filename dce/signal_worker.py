@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 
 from dce.child import EXIT_DAMAGED, EXIT_JOURNAL, announce_ready
-from dce.collector import tune_collector, watch_collector
+from dce.collector import collector_resting, tune_collector, watch_collector
 from dce.config import Config
 from dce.heap import heap_trimmer
 from dce.journal_text import refusal_text
@@ -42,7 +42,8 @@ async def run(config: Config) -> int:
     server = LinkServer(config.signal_socket, door.handle)
     await server.start()
     try:
-        core = await wire(config, loop)
+        with collector_resting():
+            core = await wire(config, loop)
     except JournalDamaged as error:
         log.error("%s", refusal_text(error, config))
         await server.stop()

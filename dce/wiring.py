@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from auction.bid import BidTerms
+from auction.bid import BidTerms, fingerprint
 from dce import plan_files
 from dce.book_order import write_order
 from dce.call_log import call_log
@@ -30,7 +30,7 @@ from dce.recovery import LastPlan, begin, recover
 from exchange.desk import Desk
 from exchange.market import Market
 from exchange.planning import stale_ids
-from exchange.recover import Replay
+from exchange.recover import Replay, ReplayState, standing
 from exchange.signals import AddressesChanged, CheckBids, PutBids, RemoveBids, SwapPlan
 from routing.plan import Plan
 from routing.plan_build import build_plan, build_plan_steps
@@ -334,7 +334,7 @@ def _begin(core: SignalCore, replay: Replay) -> None:
     version = plan_files.read_current(core.config.plans_dir)
     begin(
         desk, replay, core.journal.epoch, now_ns,
-        lambda: _last_plan(core, version) if version else None,
+        lambda: _last_plan(core, version, replay.state) if version else None,
     )
     if version:
         core.keep_order()
@@ -346,13 +346,17 @@ def _begin(core: SignalCore, replay: Replay) -> None:
         core.watch_addresses()
 
 
-def _last_plan(core: SignalCore, version: int) -> LastPlan:
+def _last_plan(core: SignalCore, version: int, state: ReplayState) -> LastPlan:
+    """The plan that `current` names; its bids only where the journal's are not the same."""
     folder = core.config.plans_dir
     source: PlanFile
     source, digest = plan_files.read_plan(plan_files.plan_path(folder, version))
+    plan = build_plan(source, core.desk.market.slots)
+    if plan_files.read_book(folder, version) == fingerprint(standing(state)):
+        return plan, digest, None
     bids = tuple(
         terms
         for chunk in plan_files.read_bids(plan_files.bids_path(folder, version))
         for terms in chunk
     )
-    return build_plan(source, core.desk.market.slots), digest, bids
+    return plan, digest, bids

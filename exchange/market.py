@@ -358,6 +358,7 @@ class Market:
             self.balances.credit_balance(self.slots.buyers[buyer], micros)
         self.balances.pending.update(state.pending)
         self.strategies["round_robin"].restore(state.turns, self.slots)
+        self.book.reserve(len(state.bids))
         for bid_id, bid in state.bids.items():
             if not bid.terms:
                 continue
@@ -365,7 +366,8 @@ class Market:
             buyer_slot = self.slots.slot("buyer", terms.buyer)
             self.book.past[bid_id] = (buyer_slot, bid.spent_micros, bid.last_won_ns)
             if not bid.removed:
-                self.put_bid(terms, state.seq)
+                target_slot = self.slots.slot("target", terms.target)
+                self.book.place(terms, bid.terms, buyer_slot, target_slot, state.seq)
         self.balances.grow(len(self.slots.buyers))
 
     def moved_turns(self) -> tuple[Turn, ...]:

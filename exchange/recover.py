@@ -157,6 +157,13 @@ def open_calls(state: ReplayState) -> list[tuple[bytes, OpenCall]]:
     return sorted(state.open.items(), key=lambda item: item[1].at_ns)
 
 
+def standing(state: ReplayState) -> dict[str, bytes]:
+    """Terms of every bid that stands, encoded, by id."""
+    return {
+        bid_id: bid.terms for bid_id, bid in state.bids.items() if bid.terms and not bid.removed
+    }
+
+
 def _routed(state: ReplayState, seq: int, fact: CallRouted) -> None:
     if fact.ladder:
         state.open[fact.call_id] = OpenCall(

@@ -23,6 +23,7 @@ from tests.bench.load import BenchUnavailable
 from tests.bench.others import bench_others
 from tests.bench.our_server import build
 from tests.bench.record import bench_record
+from tests.bench.recovery import bench_recovery
 from tests.bench.rows import BENCH_FILE, Row, load, merge, table
 from tests.bench.scan import bench_scan
 
@@ -53,6 +54,7 @@ BENCHES = (
                            "decision.wall_p99_us", "answer.durable_wait_p50_ms",
                            "answer.durable_wait_p99_ms")),
     Bench(bench_clean, ("b2bua.clean_calls_per_s",)),
+    Bench(bench_recovery, ("recovery.first_200_s", "recovery.replay_records_per_s")),
     Bench(bench_held, ("call.bytes", "call.second_wave", "leak.")),
 )
 

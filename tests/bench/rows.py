@@ -44,6 +44,7 @@ BARS = {
     "record.bytes_per_call": Bar(4_000, 1_500),
     "postgres.rows_per_cpu_s": Bar(50_000, 100_000),
     "rebuild.facts_per_cpu_s": Bar(50_000, 150_000),
+    "recovery.first_200_s": Bar(3, 1),
     "soak.rate_reached": Bar(0.98, 1),
     "soak.signal_anon_growth_mb": Bar(1, 0),
     **dict.fromkeys((f"soak.{name}" for name in (
