@@ -57,8 +57,7 @@ class Book:
 
     def __init__(self, currency: str = "USD", per: str = "call") -> None:
         self.seq = 0  # journal sequence of the last change of the book
-        self.currency = currency
-        self.basis = per
+        self.currency, self.basis = currency, per
         self._currencies = [currency]
         self._bases = [per]
         self.index = Index()
@@ -108,12 +107,11 @@ class Book:
         self.check(terms, buyer_slot)
         return self.place(terms, encode_terms(terms), buyer_slot, target_slot, seq)
 
-    def place(self, terms: BidTerms, encoded: bytes, buyer_slot: int, target_slot: int,
-              seq: int) -> int:
+    def place(self, terms: BidTerms, encoded: bytes, buyer_slot: int, target_slot: int, seq: int
+              ) -> int:
         """Put a bid that was checked already, as one that the journal gives back was."""
         assert seq >= self.seq
-        assert 0 <= buyer_slot <= TARGET_MASK
-        assert 0 <= target_slot <= TARGET_MASK
+        assert 0 <= buyer_slot <= TARGET_MASK >= target_slot >= 0
         slot = self.directory.find(terms.bid_id)
         if slot < 0:
             slot = self._take_slot(terms.bid_id, buyer_slot)
@@ -143,8 +141,8 @@ class Book:
     def holds(self, terms: BidTerms, target_slot: int) -> bool:
         """Whether the bid stands with exactly these terms: put would change nothing."""
         slot = self.directory.find(terms.bid_id)
-        return (slot >= 0 and self.digests[slot] == digest_of(encode_terms(terms))
-                and self.target_of(slot) == target_slot)
+        same = slot >= 0 and self.target_of(slot) == target_slot
+        return same and self.digests[slot] == digest_of(encode_terms(terms))
 
     def match(self, vertical: str, state: str, area_code: int, hour_of_week: int, attestation: int,
               zone_hours: "array[int]", out: "array[int]") -> int:
@@ -184,11 +182,9 @@ class Book:
 
     def sell_in(self, currency: str, per: str) -> None:
         """Change what auctions sell in, when a plan does; bids in other terms stand at 551, 550."""
-        if currency == self.currency and per == self.basis:
-            return
-        self.currency = currency
-        self.basis = per
-        for bid_id in self.ids():
+        bids = self.ids() if (currency, per) != (self.currency, self.basis) else ()
+        self.currency, self.basis = currency, per
+        for bid_id in bids:
             at = self.slot_of(bid_id) * WORDS + META
             meta = self.words[at] & ~FAULT_MASK
             self.words[at] = meta | self._fault(
@@ -276,12 +272,11 @@ class Book:
 
     def snapshot(self) -> BookSnapshot:
         """A copy of the whole book; restore_book makes an equal one."""
+        ids = tuple([bid_id or "" for bid_id in self.directory.ids[: self._used]])
         return BookSnapshot(
             LAYOUT, self.seq, self.currency, self.basis, tuple(self._currencies),
-            tuple(self._bases),
-            tuple([bid_id or "" for bid_id in self.directory.ids[: self._used]]),
-            tuple(self._free), bytes(self.words), bytes(self.digests), dict(self.past),
-            self.index.snapshot(),
+            tuple(self._bases), ids, tuple(self._free), bytes(self.words), bytes(self.digests),
+            dict(self.past), self.index.snapshot(),
         )
 
     def _restore(self, held: BookSnapshot) -> None:
@@ -317,7 +312,7 @@ class Book:
             slot = self._free.pop()
         else:
             slot = self._used
-            self._reserve(slot + 1)
+            self.reserve(slot + 1)
             self._used = slot + 1
         self.directory.add(bid_id, slot)
         self._per_buyer[buyer_slot] = self._per_buyer.get(buyer_slot, 0) + 1
@@ -327,11 +322,7 @@ class Book:
         self.words[at + LAST_WON] = won
         return slot
 
-    def reserve(self, bids: int) -> None:
-        """Make room for so many more bids at once."""
-        self._reserve(self._used + bids)
-
-    def _reserve(self, slots: int) -> None:
+    def reserve(self, slots: int) -> None:
         """Grow by an eighth, so that a hundred thousand puts copy little and waste little."""
         held = len(self.digests)
         if slots <= held:

@@ -28,7 +28,7 @@ EXIT_DAMAGED = 5
 EXIT_REASONS = {  # statuses that no further start would mend; `dce run` passes them on
     EXIT_JOURNAL: "its journal failed; what was acknowledged is safe",
     EXIT_RECORD: "the record cannot go on, its log says why",
-    EXIT_DAMAGED: "the journal is damaged, its log names the command that helps",
+    EXIT_DAMAGED: "the journal is damaged or of a newer version, its log says what helps",
 }
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 

@@ -24,7 +24,7 @@ from dce.signal_link import SignalLink, StartingLink
 from dce.warming import warm
 from dce.wiring import SignalCore, wire
 from exchange.signals import Beat, ClockChanged, EndCalls, StopAdmission
-from vocabulary.errors import CommandRefused, JournalDamaged
+from vocabulary.errors import CommandRefused, JournalDamaged, JournalNewer
 from vocabulary.limits import NS_PER_S, heap_trim_ns, heartbeat_ns
 
 log = logging.getLogger("dce.signal")
@@ -44,8 +44,9 @@ async def run(config: Config) -> int:
     try:
         with collector_resting():
             core = await wire(config, loop)
-    except JournalDamaged as error:
-        log.error("%s", refusal_text(error, config))
+    except (JournalDamaged, JournalNewer) as error:
+        help_text = refusal_text(error, config) if isinstance(error, JournalDamaged) else error
+        log.error("%s", help_text)
         await server.stop()
         return EXIT_DAMAGED
     except BaseException:

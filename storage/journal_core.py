@@ -314,7 +314,8 @@ class JournalCore:
     # -- files ----------------------------------------------------------------------------------
 
     def _wants_spare(self) -> bool:
-        return self._spare is None and self._offset > self._capacity // 2
+        short = self._capacity < self._segment_bytes
+        return self._spare is None and (short or self._offset > self._capacity // 2)
 
     def _cut_last(self) -> None:
         """Cut what the last process did not complete, and the room it did not use."""
@@ -326,8 +327,8 @@ class JournalCore:
             last.close()
 
     def _first_file(self) -> File:
-        """Of this start: a new one, the reserve, at last a short one."""
-        size = self._segment_bytes
+        """Of this start: a new one, short, so that nobody waits for its zeros; or the reserve."""
+        size = min(self._segment_bytes, limits.start_segment_bytes)
         while True:
             try:
                 return self._create(size)

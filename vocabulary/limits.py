@@ -120,6 +120,7 @@ qualify_s_max = 86_400
 
 # Journal and record
 segment_bytes = 64 * 1_048_576
+start_segment_bytes = 4 * 1_048_576  # of a process start: its zeros are written before it serves
 first_segment_bytes = 1_048_576  # of a first one, on a full disk and without reserve
 record_bytes_max = 1_048_576
 journal_reserve_bytes = 64 * 1_048_576  # for the ends of some 50,000 calls once the disk is full
@@ -191,6 +192,7 @@ assert checkpoint_every_ns > heartbeat_ns
 assert child_beat_ns < child_stuck_ns < child_start_ns
 assert restart_first_ns < restart_longest_ns < child_stable_ns
 assert descriptors_wanted > 2 * stream_connections_max
+assert record_bytes_max < start_segment_bytes <= segment_bytes
 assert record_bytes_max < segment_bytes <= frame_bytes_max
 # One reason per candidate is indexed by a 16-bit ordinal.
 assert candidates_max < 2**16

@@ -84,7 +84,8 @@ async def test_versions_count_up_and_the_pointer_follows(setup: Setup) -> None:
     assert now is not None
     assert (now.version, now.digest) == (2, second.digest)
     assert setup.files() == {
-        "current", *(f"00000{n}.{kind}" for n in (1, 2) for kind in ("plan", "bids", "json"))
+        "current",
+        *(f"00000{n}.{kind}" for n in (1, 2) for kind in ("plan", "bids", "book", "json")),
     }
 
 
@@ -138,7 +139,7 @@ async def test_a_worker_that_is_away_leaves_the_running_plan(setup: Setup) -> No
     assert (setup.files(), await setup.rows()) == (set(), [])
 
 
-FILES = {f"000001.{kind}" for kind in ("plan", "bids", "json")}
+FILES = {f"000001.{kind}" for kind in ("plan", "bids", "book", "json")}
 
 
 async def test_an_answer_that_never_came_takes_nothing_back(setup: Setup) -> None:

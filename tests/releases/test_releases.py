@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from dce.recovery import recover
 from exchange.recover import Replay
 from storage.fact_types import FACT_TYPES
-from storage.loader import COLUMNS
 from storage.migrate import migrate_down, migrate_up
 from tests.exchange.test_recovery import recorded, replayed
 from tests.postgres_fixture import empty_database_dsn, postgres_dsn
@@ -29,6 +28,7 @@ __all__ = ["empty_database_dsn", "postgres_dsn"]  # fixtures
 
 BEFORE = Path(__file__).parent / "c64e1e8e"
 EXPECTED: dict[str, Any] = msgspec.json.decode((BEFORE / "expected.json").read_bytes())
+COLUMNS_THEN: dict[str, Any] = msgspec.json.decode((BEFORE / "columns.json").read_bytes())
 SEALED = b"sealed"
 
 decode = fact_decoder().decode
@@ -77,7 +77,7 @@ async def migrate_from(dsn: str) -> None:
         theirs = await migrate_up(session, BEFORE / "schema")
         for path in sorted((BEFORE / "rows").glob("*.copy")):
             await session.copy_to_table(
-                path.stem, columns=COLUMNS.get(path.stem), source=str(path), null="\\N")
+                path.stem, columns=COLUMNS_THEN.get(path.stem), source=str(path), null="\\N")
         before = await figures(session)
         assert before["buyer"] == -sum(EXPECTED["balances"].values())
         later = await migrate_up(session)

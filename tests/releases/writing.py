@@ -127,6 +127,8 @@ async def write(folder: Path) -> None:
         (folder / part).mkdir(parents=True, exist_ok=True)
     for path in SCHEMA_DIRECTORY.glob("*.sql"):
         (folder / "schema" / path.name).write_text(path.read_text())
+    (folder / "columns.json").write_bytes(
+        msgspec.json.format(msgspec.json.encode(COLUMNS), indent=1) + b"\n")
     await write_journal(folder / "journal", facts)
     replay = write_states(folder / "checkpoints", facts)
     await write_rows(folder / "rows", folder / "journal", facts[-1][0])
