@@ -74,6 +74,7 @@ COMPILED: list[str] = [
     "sip.uac",
     "sip.uas",
     "sip.uri",
+    "storage.loader",
     "vocabulary.ids",
     "vocabulary.number",
 ]

@@ -61,24 +61,39 @@ def tally(data: bytes) -> dict[int, int]:
 
     Raises ValueError for bytes that encode does not write.
     """
-    counts: dict[int, int] = {}
-    if data and data[0] == _RAW:
-        rest = data[1:]
-        while rest:
-            left = rest.translate(None, rest[:1])
-            counts[rest[0]] = len(rest) - len(left)
-            rest = left
-    elif data and data[0] == _RUNS:
-        at = 1
-        while at < len(data):
-            ordinal = data[at]
-            length, at = _run(data, at + 1)
-            counts[ordinal] = counts.get(ordinal, 0) + length
-    else:
+    size = len(data)
+    if size == 0 or data[0] > _RUNS:
         raise ValueError("not a reason vector")
-    if sum(counts.values()) > limits.candidates_max:
+    counts = array("q", bytes(8 * 256))
+    total = counts
+    at = 1
+    if data[0] == _RAW:
+        while at < size:
+            total[data[at]] += 1
+            at += 1
+    while at < size:
+        ordinal = data[at]
+        at += 1
+        length = shift = 0
+        while at < size and shift <= 14:
+            octet = data[at]
+            at += 1
+            length |= (octet & 127) << shift
+            shift += 7
+            if octet < 128:
+                break
+        else:
+            raise ValueError("a run without its length")
+        total[ordinal] += length + 1
+    found = {}
+    size = 0
+    for ordinal in range(256):
+        if total[ordinal]:
+            found[ordinal] = total[ordinal]
+            size += total[ordinal]
+    if size > limits.candidates_max:
         raise ValueError(f"more than {limits.candidates_max} reasons")
-    return dict(sorted(counts.items()))
+    return found
 
 
 def reason_of(ordinal: int) -> Reason | None:

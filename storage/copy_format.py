@@ -9,7 +9,7 @@ Format"; the values are what each type's receive function takes.
 """
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from struct import Struct
 
 from vocabulary import limits
@@ -22,6 +22,8 @@ INT2_OID, INT4_OID = 21, 23
 JSONB_VERSION = b"\x01"
 
 LENGTH = Struct(">i")
+INT2 = Struct(">ih")
+INT4 = Struct(">ii")
 INT8 = Struct(">iq")
 FOUR_INT8 = Struct(">iqiqiqiq")
 ARRAY = Struct(">iiiIii")  # length, dimensions, whether nulls, type, elements, lower bound
@@ -69,19 +71,9 @@ def offsets(first: int, second: int, third: int, fourth: int) -> bytes:
     )
 
 
-def int2_array(values: Iterable[int]) -> bytes:
-    """A smallint[] column."""
-    return _array(list(values), INT2_OID, "h")
-
-
-def int4_array(values: Iterable[int]) -> bytes:
-    """An integer[] column."""
-    return _array(list(values), INT4_OID, "i")
-
-
-def _array(values: list[int], oid: int, code: str) -> bytes:
-    if not values:
+def array_of(frames: list[bytes], oid: int) -> bytes:
+    """An array column of elements of one type, given as frames."""
+    if not frames:
         return EMPTY_ARRAY.pack(12, 0, 0, oid)
-    size = struct.calcsize(code)
-    body = struct.pack(">" + f"i{code}" * len(values), *[x for v in values for x in (size, v)])
-    return ARRAY.pack(20 + len(body), 1, 0, oid, len(values), 1) + body
+    body = b"".join(frames)
+    return ARRAY.pack(20 + len(body), 1, 0, oid, len(frames), 1) + body

@@ -18,13 +18,16 @@ from msgspec import Meta, Struct
 
 from auction import reasons
 from storage.copy_format import (
+    INT2,
+    INT2_OID,
+    INT4,
+    INT4_OID,
     JSONB_VERSION,
     NULL,
     UNIX_TO_POSTGRES_US,
     Texts,
+    array_of,
     framed,
-    int2_array,
-    int4_array,
     offsets,
     words,
 )
@@ -92,7 +95,6 @@ FACT = Layout(">hiqiqiqi16s")
 OWN_FACT = Layout(">hiqiqiqi")  # about nothing: its length is −1
 LINE = Layout(">hi16siqiqih")
 TOP_UP = Layout(">hi16siqiq")
-INT2 = Layout(">ih")
 
 NS_PER_US = 1_000
 US_PER_MS = 1_000
@@ -111,6 +113,7 @@ KINDS = words(dict(enumerate((
     "", "revenue", "payout", "payout", "revenue", "payout", "carrier", "carrier", "adjustment",
     "adjustment",
 ))))
+REASONS = tuple(INT2.pack(2, ordinal + REASON_BASE) for ordinal in range(ELIGIBLE))
 TOP_UP_KIND = framed(b"top_up")
 FACT_KINDS = {
     FACT_TYPES[kind]: str(kind.__struct_config__.tag)
@@ -122,6 +125,10 @@ FACT_KINDS = {
 """Word of each type of fact that has a row in facts."""
 
 assert len(KINDS) == len(ACCOUNTS)
+# Literals in the code below: what is compiled reads a name from a dictionary.
+assert (US_PER_MS, US_PER_DAY, UNIX_TO_POSTGRES_US) == (
+    1_000, 86_400_000_000, 946_684_800_000_000
+)
 
 TEXTS = Texts(nullable=False)
 NAMES = Texts(nullable=True)
@@ -171,7 +178,7 @@ class Rows:
 
     def of_day(self, received_us: int) -> DayRows:
         """Rows of the day of an instant."""
-        day = received_us // US_PER_DAY
+        day = received_us // 86_400_000_000
         rows = self.days.get(day)
         if rows is None:
             rows = self.days[day] = DayRows()
@@ -179,7 +186,11 @@ class Rows:
 
     def add_fact(self, kind: int, seq: int, at_ns: int, call_id: bytes) -> None:
         """Where a fact about a call or a top-up stands; its id tells the instant."""
-        us = int.from_bytes(call_id[:6], "big") * US_PER_MS - UNIX_TO_POSTGRES_US
+        assert len(call_id) == 16
+        ms = 0
+        for index in range(6):
+            ms = ms << 8 | call_id[index]
+        us = ms * 1_000 - 946_684_800_000_000
         self.of_day(us).facts.append(
             FACT.pack(6, 8, us, 8, seq, 8, at_ns, 16, call_id) + self._kinds[kind]
         )
@@ -207,7 +218,8 @@ def add_routed(fact: CallRouted, rows: Rows) -> None:
             8, fact.plan_version, 4, fact.candidates, 2, fact.attestation,
         ),
         TEXTS[fact.price_kind], TEXTS[fact.currency], NAMES[fact.area],
-        int2_array([ordinal + REASON_BASE for ordinal in counts]), int4_array(counts.values()),
+        array_of([REASONS[ordinal] for ordinal in counts], INT2_OID),
+        array_of([INT4.pack(4, count) for count in counts.values()], INT4_OID),
         _tags(fact.tags), framed(fact.reasons) if fact.reasons else NULL,
     )))
     bids = day.bids
@@ -266,6 +278,8 @@ def add_top_up(fact: TopUpPosted, rows: Rows) -> None:
 
 class Loader:
     """Adds journal records to rows. worker: whose journal it is."""
+
+    __slots__ = ("_decode", "_head", "_loaded", "_worker")
 
     def __init__(self, worker: int) -> None:
         self._worker = worker

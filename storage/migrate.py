@@ -29,6 +29,7 @@ SCHEMA_DIRECTORY = Path(__file__).parent / "schema"
 NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.up\.sql")
 LOCK_KEY = 0x6463655F6D6967  # "dce_mig"
 WITHIN_S = 900.0  # a step may have to move millions of rows
+LOOK_S = 10.0  # to see what is applied
 LOCK_WAIT_S = 5.0
 SILENT_S = 2.0  # on top of what the server was told to end by itself
 
@@ -103,18 +104,16 @@ async def migrate_up(
     Raises ConfigError, and asyncpg's errors: LockNotAvailableError while another process migrates,
     InsufficientPrivilegeError for a login that may not.
     """
-    async with _bounded(connection, within_s):
-        if all(step.applied for step in await _status(connection, directory)):
-            return []
-        async with _locked(connection):
-            missing = [step for step in await _status(connection, directory) if not step.applied]
-            for step in missing:
-                async with connection.transaction():
-                    await connection.execute(step.up)
-                    await connection.execute(
-                        INSERT_APPLIED, step.version, step.name, step.checksum
-                    )
-            return missing
+    steps = await migration_status(connection, directory, within_s=min(LOOK_S, within_s))
+    if all(step.applied for step in steps):
+        return []
+    async with _bounded(connection, within_s), _locked(connection):
+        missing = [step for step in await _status(connection, directory) if not step.applied]
+        for step in missing:
+            async with connection.transaction():
+                await connection.execute(step.up)
+                await connection.execute(INSERT_APPLIED, step.version, step.name, step.checksum)
+        return missing
 
 
 async def migrate_down(
@@ -137,7 +136,7 @@ async def migrate_down(
 
 
 async def migration_status(
-    connection: Session, directory: Path = SCHEMA_DIRECTORY, *, within_s: float = WITHIN_S
+    connection: Session, directory: Path = SCHEMA_DIRECTORY, *, within_s: float = LOOK_S
 ) -> list[Migration]:
     """Every step with whether it is applied; changes nothing. Raises as migrate_up."""
     async with _bounded(connection, within_s):
