@@ -112,7 +112,12 @@ async def _end_after_failure(core: SignalCore, ended: asyncio.Event) -> None:
     while not core.journal.failed:
         await asyncio.sleep(POLL_S)
     deadline_s = time.monotonic() + core.config.signal.drain_s
+    told = False
     while core.desk.calls and time.monotonic() < deadline_s:
+        if core.journal.dead and not told:
+            told = True
+            log.error("no file of the journal takes writes any more: %d live calls go on and will"
+                      " be charged up to the last heartbeat on disk", len(core.desk.calls))
         await asyncio.sleep(POLL_S)
     ended.set()
 

@@ -293,7 +293,9 @@ async def wire(config: Config, loop: asyncio.AbstractEventLoop) -> SignalCore:
 
 
 def _failed(pump: Pump, durable: DurableWaits, reason: str) -> None:
-    log.error("journal failed, no new calls: %s", reason)
+    log.error(
+        "journal failed, no new calls: %s; live calls go on, then this process ends", reason
+    )
     durable.failed(reason)
     pump.journal_failed(reason)
 

@@ -85,7 +85,8 @@ class JournalReader:
         first = self._segments[0].header.first_seq
         if 0 < self.next_seq < first:
             raise JournalDamaged(
-                f"{self._directory}: record {self.next_seq} is gone, the oldest is {first}"
+                f"{self._directory}: record {self.next_seq} is gone, the oldest is {first}:"
+                " put older segments or newer checkpoints back from a backup"
             )
         starts = [segment.header.first_seq for segment in self._segments]
         index = max((i for i, seq in enumerate(starts) if seq <= max(self.next_seq, first)))
