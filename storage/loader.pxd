@@ -37,6 +37,8 @@ cdef class Loader:
     cpdef Rows rows(self, object records)
 
 @cython.locals(us="long long", line=int, entries=list)
-cdef _add_postings(Rows rows, bytes source_id, object posted_ns, str currency, tuple postings, bytes kind)
+cdef _add_postings(
+    Rows rows, bytes source_id, object posted_ns, str currency, tuple postings, bytes kind
+)
 cdef bytes _bid(bytes head, object entry, int place, bint runner_up)
 cdef object _instant(object wall_ns)
