@@ -22,6 +22,7 @@ def build_parser() -> ArgumentParser:
     _add_checks(commands, common)
     _add_migrate(commands, common)
     _add_journal(commands, common)
+    _add_recover(commands, common)
     _add_record(commands, common)
     _add_call(commands, common)
     _add_plan(commands, common)
@@ -137,6 +138,17 @@ def _add_migrate(commands: "argparse._SubParsersAction[ArgumentParser]",
     down = ways.add_parser("down", parents=[common], help="take back the last migrations")
     down.add_argument("--steps", type=_count, required=True, metavar="N", help="how many")
     down.set_defaults(command=_migrate, way="down")
+
+
+def _add_recover(commands: "argparse._SubParsersAction[ArgumentParser]",
+                 common: ArgumentParser) -> None:
+    recover = commands.add_parser("recover", parents=[common], help="what a start does with calls")
+    recover.add_argument(
+        "--explain", action="store_true", required=True,
+        help="which calls were or will be closed, charged or released, and why; changes nothing",
+    )
+    recover.add_argument("--json", action="store_true", help="the same for programs")
+    recover.set_defaults(command=_recover)
 
 
 def _add_journal(commands: "argparse._SubParsersAction[ArgumentParser]",
@@ -284,6 +296,13 @@ def _admin_revoke(args: Namespace) -> int:
     from dce.cli_database import revoke_token
 
     return revoke_token(config, args.name)
+
+
+def _recover(args: Namespace) -> int:
+    config = config_of(args)
+    from dce.recover_cli import explain_recovery
+
+    return explain_recovery(config, as_json=args.json)
 
 
 def _worker(args: Namespace) -> int:

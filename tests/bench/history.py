@@ -52,6 +52,7 @@ LIVE = 2_000  # calls at a time: each talks LIVE steps, 32 s
 SYNC_EVERY = 500
 OUTCOMES = 8
 BUSY, CANCELED = (2, 5), (7,)
+ANSWERED = LIVE - LIVE * len(CANCELED) // OUTCOMES  # alive at the end
 
 US = ("127.0.0.1", 5060)
 URI = f"sip:{NUMBER}@127.0.0.1".encode()

@@ -1,6 +1,6 @@
 """recovery.*: from the start of a signal process to its first 200, a million records behind it.
 
-The journal is a killed process's: 2,000 calls live, the last segment open, the newest checkpoint
+The journal is a killed process's: 1,750 calls live, the last segment open, the newest checkpoint
 as far back as production lets it come (100,000 records). A start is measured from the fork to
 the 200 at the caller's phone: interpreter, imports, replay, book, plan, sockets, one call.
 recovery.replay_records_per_s is the same journal read without any checkpoint.
@@ -28,7 +28,7 @@ from dce.demo_trace import Trace
 from dce.folders import prepare_folders
 from dce.recovery import recover
 from routing.plan_file import decode_bids
-from tests.bench.history import LIVE, History, journal_bytes, write_checkpoints
+from tests.bench.history import ANSWERED, History, journal_bytes, write_checkpoints
 from tests.bench.load import BUYER_HOST, CALLER_HOST, CALLERS
 from tests.bench.our_server import build
 from tests.bench.plan import NUMBER, plan
@@ -53,7 +53,7 @@ def bench_recovery() -> list[Row]:
             last_seq = runner.run(_history(config, buyer_port))
             newest = write_checkpoints(config, last_seq)
             text = (f"{last_seq:,} records in {journal_bytes(config.journal_dir) // 2**20} MB, "
-                    f"100,000 bids, {LIVE:,} calls live at the kill; {build()}")
+                    f"100,000 bids, {ANSWERED:,} calls live at the kill; {build()}")
             taken = [runner.run(_first_200_s(config, config_file, buyer_port))
                      for _ in range(STARTS)]
         rate = _replay_rate(config)
