@@ -122,15 +122,15 @@ class Trial:
     def _drain(self, blow: Blow) -> None:
         """From the return of PostgreSQL until less than a second of facts is behind."""
         start = self.exchange.metrics().total(CURSOR)
-        still_s = blow.ended_s
+        away_s = blow.ended_s
         while time.time() - blow.ended_s < _DRAIN_MOST_S:
             self.pause(_DRAIN_SAMPLE_S)
             metrics, now_s = self.exchange.metrics(), time.time()
             cursor = metrics.total(CURSOR)
-            if cursor == start:
-                still_s = now_s
-            elif metrics.total(LAG) < blow.ingest_per_s:
-                blow.reconnect_s, blow.drain_s = still_s - blow.ended_s, now_s - still_s
+            if not metrics.total(CONNECTED):
+                away_s = now_s
+            elif cursor > start and metrics.total(LAG) < blow.ingest_per_s:
+                blow.reconnect_s, blow.drain_s = away_s - blow.ended_s, now_s - away_s
                 blow.drained_per_s = (cursor - start) / blow.drain_s
                 return
         raise ServerFailed(f"the record did not catch up: {self.exchange.last_lines()}")
