@@ -91,7 +91,9 @@ class Callers(CrowdDesk):
         self.answered: set[int] = set()
         self.failed: dict[int, int] = {}
 
-    def place(self, at_ns: int, sure: bool = False, retries: int = 0) -> int:
+    def place(
+        self, at_ns: int, sure: bool = False, retries: int = 0, number: bytes = NUMBER
+    ) -> int:
         """A call at an instant; its leg."""
         leg = 2 * self.placed + 1
         self.placed += 1
@@ -99,7 +101,7 @@ class Callers(CrowdDesk):
             self.sure.add(leg)
         self.retries[leg] = retries
         self.later(at_ns, Dial(
-            leg=leg, flow=self.flow, uri=b"sip:%b@192.0.2.1" % NUMBER,
+            leg=leg, flow=self.flow, uri=b"sip:%b@192.0.2.1" % number,
             from_user=b"+1212555%04d" % self.placed, body=OFFER, content_type=SDP,
         ))
         hasty = not sure and self.chance.random() < 0.2

@@ -14,10 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 from sip.signals import LegReleased
-from tests.exchange.trading import CALLER, MICROS, US, buyer_address, document
+from tests.exchange.trading import CALLER, MICROS, NUMBER, US, buyer_address, document
+from tests.routing.plans import Document
 from tests.sim.crowd import Buyers, Callers
 from tests.sim.disk import SimDisk
 from tests.sim.life import Plans
+from tests.sim.open_hours import OPEN_FROM, OPEN_TO, TIMED, TIMED_NUMBER
 from tests.sim.oracle import Oracle
 from tests.sim.server import Server
 from tests.sim.wire import MS, Party, S, Wire, World
@@ -32,14 +34,25 @@ SURE_CALLS = 4
 BUYERS = 3
 STEPS_MAX = 400_000
 
-PLANS = Plans([
-    document(
+def written(version: int) -> Document:
+    """A plan with caps, and a campaign that is open for a part of the simulated hour only."""
+    plan = document(
         BUYERS, target={"concurrency": 8, "caps": {"hour": 40, "day": 500}},
-        amount=lambda buyer, bid, v=version: f"{10 - buyer + v}.00",
+        amount=lambda buyer, bid: f"{10 - buyer + version}.00",
         campaign={"concurrency": 50, "caps": {"hour": 400}},
     )
-    for version in range(4)
-])  # fmt: skip
+    plan["schedules"] = [{
+        "id": "morning", "zone": "America/New_York",
+        "open": [{"days": ["tue"], "from": OPEN_FROM, "to": OPEN_TO}],
+    }]
+    plan["campaigns"].append({**plan["campaigns"][0], "id": TIMED, "schedule": "morning"})
+    plan["numbers"].append(
+        {"number": TIMED_NUMBER.decode(), "campaign": TIMED, "publisher": "pub"}
+    )
+    return plan
+
+
+PLANS = Plans([written(version) for version in range(4)])
 
 
 class Director:
@@ -180,6 +193,7 @@ class History:
         self.server.machine.now_ns = self.world.now_ns
         hours = self.chance.choice((-24, -1, 1, 24))
         self.server.machine.step_wall(hours * HOUR_NS)
+        self.server.look_at_clock()
 
     def smear(self) -> None:
         self.server.machine.now_ns = self.world.now_ns
@@ -216,7 +230,8 @@ class History:
         for start_ns in starts:
             for _ in range(CALLS_PER_BURST):
                 at_ns = start_ns + chance.randrange(BURST_NS)
-                self.callers.place(at_ns, retries=chance.choice((0, 0, 1, 2)))
+                number = TIMED_NUMBER if chance.random() < 0.3 else NUMBER
+                self.callers.place(at_ns, number=number, retries=chance.choice((0, 0, 1, 2)))
             for _ in range(chance.randrange(3)):
                 self.director.at(start_ns + chance.randrange(2 * BURST_NS), chance.choice(faults))
             if chance.random() < 0.4:

@@ -290,6 +290,11 @@ class Life:
         self.pump.tell(Beat())
         self._beat_at(BEAT_S if self.desk.calls else IDLE_BEAT_S)
 
+    def beat_within(self, delay_s: float) -> None:
+        """No later than after some seconds, as it would without the thinning of idle beats."""
+        if self.idle_beat:
+            self._beat_at(self.chance.uniform(0, delay_s))
+
     def _beat_at(self, delay_s: float) -> None:
         self.idle_beat = delay_s > BEAT_S
         if self._beat_handle is not None:

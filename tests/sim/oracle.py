@@ -19,6 +19,7 @@ from exchange.recover import Replay
 from storage.reader import JournalReader
 from tests.sim.disk import SimDisk
 from tests.sim.model import Model
+from tests.sim.open_hours import TIMED, is_open
 from tests.sim.wire import MS, S
 from vocabulary.codec import fact_decoder
 from vocabulary.facts import (
@@ -30,6 +31,7 @@ from vocabulary.facts import (
     Party,
     TalkEnded,
 )
+from vocabulary.reasons import Refused
 
 if TYPE_CHECKING:
     from tests.sim.life import Life
@@ -69,6 +71,7 @@ class Oracle:
 
     def __init__(self) -> None:
         self.slow_disk = False
+        self.jumped_ns = 0  # when the wall clock last jumped
         self.history: dict[int, bytes] = {}
         self.told_seq = 0
         self.cursor_seq = 0  # highest that a reader ever wrote down: what retention may take
@@ -213,6 +216,7 @@ class Oracle:
         return self.life.server.machine.monotonic_ns()
 
     def _watch(self, seq: int, fact: AnyFact) -> None:
+        self._watch_clock(fact)
         if isinstance(fact, CallRouted):
             self.of_call_id[fact.personal.sealed] = self.calls[fact.call_id] = Seen(self.lives)
         elif isinstance(fact, CallAnswered):
@@ -232,6 +236,18 @@ class Oracle:
                 self._recovered_call(seen, fact)
             else:
                 self._ended_call(seen, fact)
+
+    def _watch_clock(self, fact: AnyFact) -> None:
+        """Wall time is read anew within a second of any jump, and hours of opening follow it."""
+        if self.life is None or self._now_ns() - self.jumped_ns <= S + 50 * MS:
+            return
+        wall_ns = self.life.server.machine.wall_ns()
+        if isinstance(fact, CallRouted):
+            assert abs(fact.wall_ns - wall_ns) < 50 * MS, "a call at a wrong hour"
+            assert fact.campaign != TIMED or is_open(wall_ns) is not False, "taken while closed"
+        elif isinstance(fact, CallClosed) and fact.refused == Refused.CAMPAIGN_SCHEDULE:
+            assert fact.campaign == TIMED
+            assert is_open(wall_ns) is not True, "refused while open"
 
     def _ended_call(self, seen: Seen, fact: CallClosed) -> None:
         """A call that came to its end while the process lived."""

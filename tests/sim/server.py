@@ -65,6 +65,7 @@ class Server:
         self.machine.now_ns = now_ns
         if self.machine.asleep_until_ns:
             self.machine.wake()
+            self.look_at_clock()
         if self.life is None:
             if now_ns >= self.starts_at_ns:
                 self.alive(self._start)
@@ -119,6 +120,12 @@ class Server:
             self.kills += 1
             self.disk.kill()
             self.down(self.chance.randrange(200 * MS, 3 * S))
+
+    def look_at_clock(self) -> None:
+        """The wall clock has jumped: the process sees it with its next heartbeat."""
+        self.oracle.jumped_ns = self.machine.monotonic_ns()
+        if self.life is not None:
+            self.life.beat_within(1.0)
 
     def down(self, for_ns: int) -> None:
         """No process for a while."""
