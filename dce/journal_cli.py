@@ -5,11 +5,12 @@ mark; repair is refused then.
 """
 
 import os
+import stat
 import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from io import UnsupportedOperation
 
 from dce.config import Config
 from dce.fact_json import FactLines
@@ -79,7 +80,8 @@ def export_journal(
     shown = _lines(config, reveal)
     if cursor:
         _require_name(cursor)
-        from_seq = max(from_seq, read_cursors(config.journal_dir).get(cursor, 0) + 1)
+        known = read_cursors(config.journal_dir).get(cursor, 0)
+        from_seq = max(from_seq, known + 1) if known else from_seq
     reader = JournalReader(config.journal_dir, from_seq, whole=not is_running(config))
     last = 0
     try:
@@ -92,8 +94,7 @@ def export_journal(
         reader.close()
     sys.stdout.flush()
     if cursor and last:
-        with suppress(OSError):  # a pipe has nothing to sync
-            os.fsync(sys.stdout.fileno())
+        _sync_output()
         write_cursor(config.journal_dir, cursor, last)
     done = f"exported up to record {last}" if last else "nothing to export"
     print(done, file=sys.stderr)
@@ -161,6 +162,16 @@ def _near_end(config: Config) -> int:
     """First sequence of the last segment but one."""
     segments = begun_segments(OsDisk(), config.journal_dir)
     return segments[-2:][0].header.first_seq if segments else 0
+
+
+def _sync_output() -> None:
+    """What was written is on disk, where it went to a file. Raises OSError."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except UnsupportedOperation:
+        return
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fsync(descriptor)
 
 
 def _print(lines: Iterator[str]) -> None:

@@ -32,8 +32,8 @@ def repair_lines(plan: Repair) -> Iterator[str]:
         known = f", acknowledged at least up to {plan.durable_seq}" if plan.durable_seq else ""
         yield f"lost: every record from {plan.seq + 1} on{known}"
         yield (
-            "also: PostgreSQL may hold more than the cut journal; the record process refuses it"
-            " then, and the projection has to be built again"
+            "also: PostgreSQL may hold more than the cut journal and is refused then;"
+            " `dce record rebuild` makes it equal to the journal again"
         )
     else:
         yield (

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,12 @@ from storage.cursors import read_cursors
 from storage.sealing import open_keys
 from storage.segment import HEADER_BYTES
 from tests.dce.signal_core import config_at
-from tests.storage.facts_of_calls import append_fact, facts_of_call
+from tests.storage.facts_of_calls import append_fact, facts_of_call, top_up
 from tests.storage.opened import Opened
 from vocabulary.facts import Personal
 
 CALLS = 60
+ROOT = Path(__file__).parents[2]
 
 
 async def recorded(folder: Path) -> Config:
@@ -106,12 +108,42 @@ async def test_an_exporter_goes_on_at_its_cursor(
     assert json.loads(capsys.readouterr().out.splitlines()[0])["seq"] == 8
     assert run(config, "export", "--cursor", "books") == 0
     assert capsys.readouterr() == ("", "nothing to export\n")
+    oldest = sorted(config.journal_dir.glob("journal-*.seg"))[0]
+    oldest.unlink()  # as retention does: a new exporter begins at what is there
+    assert run(config, "export", "--cursor", "late", "--to", "60") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["seq"] > 1
+    assert run(config, "export", "--from", "1") == 1
+    assert "record 1 is gone, the oldest is" in capsys.readouterr().err
+    assert run(config, "forget", "late") == 0
     assert run(config, "export", "--cursor", "record") == 2
     assert run(config, "export", "--cursor", "No Name") == 2
     assert run(config, "forget", "books") == 0
     assert run(config, "forget", "books") == 1
     assert "no cursor 'books'; there are: none" in capsys.readouterr().err
     assert read_cursors(config.journal_dir) == {}
+
+
+async def test_tail_follows_what_becomes_durable(tmp_path: Path) -> None:
+    config = await recorded(tmp_path)
+    opened = Opened(config.journal_dir)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "dce", "journal", "tail", "-n", "1", "--follow",
+        "--set", f"data_dir={config.data}", stdout=asyncio.subprocess.PIPE, cwd=ROOT,
+    )
+    assert child.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            last = json.loads(await child.stdout.readline())["seq"]
+            assert last == opened.journal.next_seq - 1
+            for number in (1, 2):
+                await opened.durable(append_fact(opened.journal, top_up(number)))
+                shown = json.loads(await child.stdout.readline())
+                assert (shown["seq"], shown["kind"]) == (last + number, "top_up_posted")
+                assert shown["idempotency_key"] == f"key-{number}"
+    finally:
+        child.kill()
+        await child.wait()
+        opened.journal.close()
 
 
 async def test_repair_says_what_is_lost_and_loses_nothing_unasked(
