@@ -89,7 +89,7 @@ OPTIMISED = ["-O3", "-fno-plt"]
 PROFILE_FLAGS = {
     "": [],
     "make": ["-fprofile-generate", "-fprofile-update=single"],
-    "use": ["-fprofile-use", "-fprofile-correction", "-Wno-missing-profile"],
+    "use": ["-fprofile-use", "-fprofile-correction", "-Wno-missing-profile", "-Wno-array-bounds"],
 }
 
 

@@ -69,7 +69,7 @@ class Journal:
     ) -> None:
         """Use `open`."""
         self._loop = loop
-        self._sync_gap_ns = sync_gap_ns
+        self._sync_gap_ns = self._gap_ns = sync_gap_ns
         self._retry_s = retry_ns / NS_PER_S
         self._kicked = False
         self._closing = Event()
@@ -203,7 +203,9 @@ class Journal:
         try:
             while True:
                 self._rest()
+                began_ns, records = core.sync_began_ns, core.records
                 if core.step():
+                    self._fit_gap(core.records - records, core.sync_began_ns - began_ns)
                     self._keep()
                 elif core.dead or self._closing.is_set():
                     return
@@ -215,9 +217,15 @@ class Journal:
 
     def _rest(self) -> None:
         """Let the gap since the start of the last sync pass; what comes meanwhile joins in."""
-        rest_ns = self._core.sync_began_ns + self._sync_gap_ns - time.perf_counter_ns()
+        rest_ns = self._core.sync_began_ns + self._gap_ns - time.perf_counter_ns()
         if rest_ns > 0 and not self._closing.is_set():
             time.sleep(rest_ns / NS_PER_S)
+
+    def _fit_gap(self, records: int, elapsed_ns: int) -> None:
+        """Twice the gap where a batch came faster than the gap is meant for."""
+        if records:
+            busy = records * NS_PER_S > limits.journal_records_per_s_max * elapsed_ns
+            self._gap_ns = self._sync_gap_ns * (1 + busy)
 
     # -- keeper thread --------------------------------------------------------------------------
 

@@ -21,9 +21,11 @@ from vocabulary.limits import (
     flows_cached_max,
     message_bytes_max,
     udp_batch_max,
+    udp_datagrams_per_s_max,
     udp_empty_reads_max,
     udp_errors_per_wake_max,
-    udp_moderation_ns,
+    udp_moderation_max_ns,
+    udp_moderation_min_ns,
     udp_receive_buffer_bytes,
     udp_wake_window_ns,
     udp_wakes_max,
@@ -41,7 +43,11 @@ ORIGIN_ICMP6 = 3
 # and packet too big are not. Numbers: RFC 792, RFC 4443.
 ICMP_FAILURES = {ORIGIN_ICMP: (3, 12), ORIGIN_ICMP6: (1, 4)}
 
-MODERATION_S = udp_moderation_ns / NS_PER_S
+MODERATION_S = udp_moderation_min_ns / NS_PER_S
+BUSY_MODERATION_S = udp_moderation_max_ns / NS_PER_S
+# Datagrams in one reading from which the longer pause begins, and below which it ends.
+MANY = int(udp_datagrams_per_s_max * MODERATION_S)
+FEW = int(udp_datagrams_per_s_max * BUSY_MODERATION_S * 0.75)
 WINDOW_S = udp_wake_window_ns / NS_PER_S
 
 LocalOf = Callable[[str], tuple[str, int]]
@@ -275,7 +281,7 @@ class UdpListener:
 
     Readiness serves a quiet socket at once. A busy one, woken many times in a few milliseconds,
     is read on a timer instead, until some readings on end find nothing: what a wake-up costs is
-    then paid once for all that came in a millisecond (as network cards moderate interrupts).
+    then paid once for all that came in some milliseconds (as network cards moderate interrupts).
     """
 
     def __init__(
@@ -299,6 +305,7 @@ class UdpListener:
         self._window_s = 0.0
         self._wakes = 0
         self._empty = 0
+        self._pause_s = MODERATION_S
         self._poll: asyncio.TimerHandle | None = None
         self._epoll = select.epoll()
         self._epoll.register(sock.fileno(), select.EPOLLIN)
@@ -315,6 +322,7 @@ class UdpListener:
         if self._wakes >= udp_wakes_max:
             self._wakes = self._empty = 0
             self._loop.remove_reader(self._epoll.fileno())
+            self._pause_s = MODERATION_S
             self._poll = self._loop.call_later(MODERATION_S, self._poll_once)
 
     def _read(self) -> int:
@@ -335,7 +343,9 @@ class UdpListener:
             self._poll = None
             self._loop.add_reader(self._epoll.fileno(), self._readable)
         elif self._poll is not None:
-            delay_s = 0.0 if count >= udp_batch_max else MODERATION_S
+            enough = FEW if self._pause_s == BUSY_MODERATION_S else MANY
+            self._pause_s = BUSY_MODERATION_S if count >= enough else MODERATION_S
+            delay_s = 0.0 if count >= udp_batch_max else self._pause_s
             self._poll = self._loop.call_later(delay_s, self._poll_once)
 
     def _failure(self, flow: Flow | None, why: int) -> bool:
