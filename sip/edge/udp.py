@@ -306,6 +306,7 @@ class UdpListener:
         self._wakes = 0
         self._empty = 0
         self._pause_s = MODERATION_S
+        self._more = False
         self._poll: asyncio.TimerHandle | None = None
         self._epoll = select.epoll()
         self._epoll.register(sock.fileno(), select.EPOLLIN)
@@ -343,9 +344,11 @@ class UdpListener:
             self._poll = None
             self._loop.add_reader(self._epoll.fileno(), self._readable)
         elif self._poll is not None:
-            enough = FEW if self._pause_s == BUSY_MODERATION_S else MANY
-            self._pause_s = BUSY_MODERATION_S if count >= enough else MODERATION_S
-            delay_s = 0.0 if count >= udp_batch_max else self._pause_s
+            if not self._more:  # else this was the rest of a reading that was full
+                enough = FEW if self._pause_s == BUSY_MODERATION_S else MANY
+                self._pause_s = BUSY_MODERATION_S if count >= enough else MODERATION_S
+            self._more = count >= udp_batch_max
+            delay_s = 0.0 if self._more else self._pause_s
             self._poll = self._loop.call_later(delay_s, self._poll_once)
 
     def _failure(self, flow: Flow | None, why: int) -> bool:
