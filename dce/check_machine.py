@@ -11,7 +11,7 @@ from sip.edge.udp import bind, granted_bytes
 from vocabulary.limits import (
     NS_PER_MS,
     clock_error_ns,
-    descriptors_wanted,
+    descriptors_max,
     udp_receive_buffer_bytes,
 )
 
@@ -76,10 +76,10 @@ def judge_clock(answer: int, status: int, error_ns: int) -> Finding:
 async def descriptors(_config: Config) -> Finding:
     """How many open files a process may have; dce run raises the soft limit to what it wants."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY or hard >= descriptors_wanted:
-        return ok(f"{descriptors_wanted:,} may be had")
+    if hard == resource.RLIM_INFINITY or hard >= descriptors_max:
+        return ok(f"{descriptors_max:,} may be had")
     return warn(
-        f"{hard:,} at most, {descriptors_wanted:,} are wanted for a full house of connections",
+        f"{hard:,} at most, {descriptors_max:,} are wanted for a full house of connections",
         "LimitNOFILE= of the unit, ulimits of the container, or ulimit -Hn",
     )
 

@@ -32,7 +32,7 @@ from dce.telemetry import configure_logs
 from storage.migrate import migrate_up
 from vocabulary.commands import Drain, Draining, Health, ReadHealth
 from vocabulary.errors import ExchangeError
-from vocabulary.limits import descriptors_wanted
+from vocabulary.limits import descriptors_max
 
 CHILDREN = ("signal", "record", "api")  # the first carries the calls
 DATABASE_S = 15.0  # what record and api wait for it at the start, so that a first user finds it
@@ -59,7 +59,7 @@ def run(config: Config, arguments: Sequence[str], again: Callable[[], Config]) -
         return asyncio.run(_serve(config, arguments, again))
 
 
-def raise_descriptors(wanted: int = descriptors_wanted) -> int:
+def raise_descriptors(wanted: int = descriptors_max) -> int:
     """Open files that this process and its children may have: as many as wanted, as far as the
     hard limit goes. Returns the limit in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

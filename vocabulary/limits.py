@@ -153,7 +153,7 @@ restart_first_ns = 100 * NS_PER_MS
 restart_longest_ns = 30 * NS_PER_S
 child_stable_ns = 60 * NS_PER_S  # a child that served so long is started again without a wait
 stacks_ns = NS_PER_S  # for a stuck child to write its stacks before it is killed
-descriptors_wanted = 16_384  # every stream connection, links, HTTP, files, and as many again
+descriptors_max = 16_384  # every stream connection, links, HTTP, files, and as many again
 
 # What `dce check` warns of
 sync_slow_ns = 20 * NS_PER_MS
@@ -194,7 +194,7 @@ assert durable_wait_ns < 64 * t1_ns
 assert checkpoint_every_ns > heartbeat_ns
 assert child_beat_ns < child_stuck_ns < child_start_ns
 assert restart_first_ns < restart_longest_ns < child_stable_ns
-assert descriptors_wanted > 2 * stream_connections_max
+assert descriptors_max > 2 * stream_connections_max
 assert record_bytes_max < start_segment_bytes <= segment_bytes
 assert record_bytes_max < segment_bytes <= frame_bytes_max
 # One reason per candidate is indexed by a 16-bit ordinal.

@@ -22,7 +22,7 @@ from dce.cli import build_parser
 from dce.config import load, settings
 from dce.config_layers import environment_layer
 from tests.interop.ports import free_port
-from vocabulary.limits import descriptors_wanted, udp_receive_buffer_bytes
+from vocabulary.limits import descriptors_max, udp_receive_buffer_bytes
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -116,7 +116,7 @@ def test_the_container_is_closed_and_has_time_to_drain() -> None:
     assert [volume.split(":")[1] for volume in found["volumes"]] == [
         instruction(image, "VOLUME")]
     assert int(found["stop_grace_period"].removesuffix("s")) >= ENDS_WITHIN_S
-    assert found["ulimits"]["nofile"]["soft"] >= descriptors_wanted
+    assert found["ulimits"]["nofile"]["soft"] >= descriptors_max
     assert (DEPLOY / found["build"]["context"]).resolve() == ROOT
     dev = service(DEPLOY / "compose.dev.yaml")
     assert dev["build"]["args"] == {"DCE_COMPILE": "0"}
@@ -142,7 +142,7 @@ def test_the_unit_runs_what_exists_and_has_time_to_drain() -> None:
     assert given["DCE_RUNTIME_DIR"] == "/run/" + found["RuntimeDirectory"]
     assert (found["Type"], found["NotifyAccess"]) == ("notify", "main")
     assert int(found["TimeoutStopSec"]) >= ENDS_WITHIN_S
-    assert int(found["LimitNOFILE"]) >= descriptors_wanted
+    assert int(found["LimitNOFILE"]) >= descriptors_max
     final = {*EXIT_REASONS} - {EXIT_JOURNAL}  # another start may find a healthy disk
     assert set(map(int, found["RestartPreventExitStatus"].split())) == final
     commented = set(re.findall(r"DCE_\w+_FILE", UNIT.read_text()))
