@@ -78,9 +78,13 @@ def requested(
 def said_bye(
     core: Core, leg: Leg, message: Message, key: bytes, flow: Flow, now_ns: int
 ) -> None:
-    """BYE: 200 at once, then the leg and its peer end (§15.1.2)."""
+    """BYE: 200 at once, then the leg and its peer end (§15.1.2).
+
+    The 200 is not kept for 64·T1: a copy of the BYE has all that it is made of.
+    """
     pending = core.pending(message, key, flow, False)
     core.respond(pending, 200, b"", b"", b"", b"", now_ns)
+    pending.transaction.response = b""
     ending.ended_by_remote(core, leg, reason_of(message), now_ns)
 
 

@@ -55,6 +55,10 @@ cdef class Core:
     @cython.locals(actions=cython.int)
     cpdef int absorb(self, ServerTransaction transaction, int event, long long now_ns) except? -2
     @cython.locals(leg=Leg)
+    @cython.locals(actions=cython.int, head=bytes, data=bytes)
+    cpdef void copied(
+        self, ServerTransaction transaction, Message message, object flow, long long now_ns
+    )
     cpdef void close_server(self, ServerTransaction transaction)
     @cython.locals(there=dict, address=tuple)
     cpdef void start(self, ClientTransaction transaction, bytes request, long long now_ns)

@@ -22,7 +22,7 @@ from sip.counters import (
 )
 from sip.dialog import Dialog
 from sip.encode import response
-from sip.grammar import H_VIA, M_ACK, M_CANCEL, M_INVITE
+from sip.grammar import H_VIA, M_ACK, M_BYE, M_CANCEL, M_INVITE
 from sip.leg import Leg, Local, Pending
 from sip.message import Message
 from sip.server_transaction import ServerTransaction
@@ -31,6 +31,7 @@ from sip.timers import Lanes
 from sip.tokens import MAGIC, Tokens
 from sip.transaction import (
     IGNORED,
+    IN_REQUEST,
     RESEND,
     SEND,
     TERMINATED,
@@ -193,6 +194,19 @@ class Core:
         if transaction.state == TERMINATED:
             self.close_server(transaction)
         return actions
+
+    def copied(
+        self, transaction: ServerTransaction, message: Message, flow: Flow, now_ns: int
+    ) -> None:
+        """A copy of a request is in, not of an INVITE; that of a BYE is answered from itself."""
+        actions = self.absorb(transaction, IN_REQUEST, now_ns)
+        if actions == IGNORED or transaction.response or transaction.method != M_BYE:
+            return
+        if actions & RESEND:
+            head = message.response_head(flow.host.encode(), flow.port)
+            data = response(head, 200, message.to_line(), b"", self.agent_line, b"", b"")
+            self.count(RETRANSMITTED)
+            self.send(transaction.flow, data)
 
     def close_server(self, transaction: ServerTransaction) -> None:
         """Forget a server transaction."""

@@ -43,7 +43,6 @@ from sip.transaction import (
     IGNORED,
     IN_ACK,
     IN_INVITE,
-    IN_REQUEST,
     SEND_ACK,
     TELL,
     TERMINATED,
@@ -181,7 +180,10 @@ class Endpoint:
             self.ack(message, transaction, now_ns)
         elif transaction is not None:
             core.count(ABSORBED)
-            core.absorb(transaction, IN_INVITE if method == M_INVITE else IN_REQUEST, now_ns)
+            if method == M_INVITE:
+                core.absorb(transaction, IN_INVITE, now_ns)
+            else:
+                core.copied(transaction, message, flow, now_ns)
         elif method == M_CANCEL:
             leg = uas.canceled(core, message, key, flow, now_ns)
             if leg is not None:

@@ -2,21 +2,34 @@ cimport cython
 
 
 cdef class Owner:
-    cdef public long long generation
+    cdef public int generation
     cdef public int armed
+    cdef public int lane
+    cdef public unsigned int place
+
+
+cdef class Block:
+    cdef long long[::1] cells
+    cdef list owners
 
 
 cdef class Lane:
-    cdef public list dues
-    cdef public list owners
-    cdef public list tags
+    cdef public long long duration_ns
+    cdef public int number
+    cdef public Block first
+    cdef public Block last
+    cdef public list blocks
     cdef public Py_ssize_t head
+    cdef public Py_ssize_t tail
+    cdef public long long base
     cdef public long long head_due_ns
 
-    cpdef void append(self, long long due_ns, Owner owner, long long tag)
+    @cython.locals(tail=Py_ssize_t, last=Block)
+    cpdef unsigned int append(self, long long due_ns, Owner owner, long long tag)
     cpdef void advance(self)
-    cpdef void give_back(self)
-    @cython.locals(owner=Owner, tag=cython.longlong)
+    @cython.locals(at=cython.longlong, block=Block)
+    cpdef void forget(self, Owner owner)
+    @cython.locals(owner=Owner)
     cpdef Owner live_head(self)
 
 
@@ -27,8 +40,9 @@ cdef class Lanes:
     cdef public int kind
     cdef public long long late_ns_max
 
-    @cython.locals(lane=Lane)
+    @cython.locals(lane=Lane, place=cython.uint, tag=cython.longlong)
     cpdef void arm(self, long long now_ns, long long duration_ns, Owner owner, int kind)
+    cpdef Lane lane_of(self, Owner owner)
     cpdef void cancel(self, Owner owner)
     @cython.locals(lane=Lane, owner=Owner)
     cpdef Owner pop(self, long long now_ns)

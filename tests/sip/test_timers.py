@@ -1,10 +1,11 @@
 """Timer lanes: order, lazy cancelling, counts, and the space that comes back."""
 
 import random
+import weakref
 
 import pytest
 
-from sip.timers import COMPACT_AT, Lanes, Owner
+from sip.timers import BLOCK, Lanes, Owner
 from vocabulary.errors import LocalProtocolError
 
 
@@ -63,14 +64,42 @@ def test_out_of_range(duration_ns: int, kind: int) -> None:
         Lanes().arm(0, duration_ns, Owner(), kind)
 
 
-def test_slots_are_given_back() -> None:
+def test_blocks_are_given_back() -> None:
     lanes, owner = Lanes(), Owner()
-    for now_ns in range(COMPACT_AT * 20):
+    for now_ns in range(BLOCK * 20):
         lanes.arm(now_ns, 50, owner, 1)
         drain(lanes, now_ns)
-    lane = lanes.lanes[50]
-    assert len(lane.dues) <= 2 * COMPACT_AT + 100
+    assert len(lanes.lanes[50].blocks) <= 2
     assert lanes.live == 50
+
+
+class Held(Owner):
+    """An owner that tells whether anybody still holds it."""
+
+
+def test_a_cancelled_owner_is_let_go_of_its_longest_timer() -> None:
+    lanes, held = Lanes(), []
+    for place in range(BLOCK * 3):
+        owner = Held()
+        lanes.arm(place, 9, owner, 1)
+        lanes.arm(place, 5_000, owner, 2)
+        lanes.arm(place + 1, 7, owner, 3)  # armed later, but due before: not the one that counts
+        held.append(weakref.ref(owner))
+        lanes.cancel(owner)
+    del owner
+    assert lanes.deadline() is None  # the entries of 9 and 7 ns were passed over
+    assert not [ref for ref in held if ref() is not None]
+
+
+def test_a_place_that_has_passed_is_left_alone() -> None:
+    lanes, a, b = Lanes(), Owner(), Owner()
+    lanes.arm(0, 100, a, 1)
+    lanes.arm(0, 50, a, 2)
+    assert drain(lanes, 100) == [(a, 2), (a, 1)]
+    lanes.arm(100, 100, b, 3)  # in the slot that was a's
+    lanes.arm(100, 50, a, 4)
+    lanes.cancel(a)
+    assert drain(lanes, 300) == [(b, 3)]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -85,7 +114,7 @@ def test_against_a_sorted_list(seed: int) -> None:
         owner = chance.choice(owners)
         match chance.randrange(4):
             case 0 | 1:
-                duration_ns = chance.choice([10, 25, 100, 400])
+                duration_ns = chance.choice([10, 25, 100, 4_000])
                 lanes.arm(now_ns, duration_ns, owner, 1)
                 model.append((now_ns + duration_ns, owner))
             case 2:
