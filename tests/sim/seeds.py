@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import logging
 import multiprocessing
 import os
 import traceback
@@ -76,5 +77,5 @@ def live_through_all(seeds: range) -> Iterator[tuple[Counter[str], list[tuple[in
     """Results of slices of the seeds as they come in, over all processors."""
     slices = [seeds[start : start + PER_TASK] for start in range(0, len(seeds), PER_TASK)]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), context) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), context, logging.disable) as pool:
         yield from pool.map(live_through_some, slices)
