@@ -93,7 +93,8 @@ class Database(Struct, frozen=True):
     """Section database. url "": the embedded PostgreSQL.
 
     record_url, migration_url: logins of the record process and of whoever owns the tables; "":
-    the same as url. retention_days: days older than this leave the record; 0: none does.
+    the same as url. retention_days: days older than this leave the record; reasons_days: those of
+    its reason vectors leave a histogram; 0: none does.
     """
 
     url: Text = ""
@@ -102,6 +103,9 @@ class Database(Struct, frozen=True):
     retention_days: Annotated[
         int, Meta(ge=0, le=36_500, description="days, 0 to 36500; 0 keeps everything")
     ] = 1_826
+    reasons_days: Annotated[
+        int, Meta(ge=0, le=36_500, description="days, 0 to 36500; 0 keeps everything")
+    ] = 30
 
     def __repr__(self) -> str:
         return f"Database(url={MASK if self.url else ''!r}, retention_days={self.retention_days})"

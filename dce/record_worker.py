@@ -71,6 +71,7 @@ async def _run(config: Config) -> None:
     record = Record(
         config.journal_dir, 0, record_dsn(config),
         retention_days=config.database.retention_days,
+        reasons_days=config.database.reasons_days,
     )
     checkpointer = Checkpointer(config, asyncio.get_running_loop())
     stopping = asyncio.Event()

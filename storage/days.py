@@ -6,7 +6,8 @@
 ```
 The functions of the schema do both (schema/0002): they run as the owner of the tables, so that the
 record process needs no right to change the schema. A detached partition is nobody's any more; the
-operator archives and drops it.
+operator archives and drops it. An auction's reason vector goes earlier: after reasons_days only its
+histogram is left.
 """
 
 import logging
@@ -19,8 +20,15 @@ import asyncpg
 from vocabulary import limits
 
 EVERY_S = 3_600.0
+SOON_S = 60.0  # where more is left to do than one time allows
 ENSURE_DAYS = "SELECT ensure_days($1)"
 DETACH_DAYS = "SELECT detach_days($1, $2)"
+FORGET_REASONS = """
+UPDATE auctions SET reasons = NULL WHERE (received_at, auction_id) IN (
+    SELECT received_at, auction_id FROM auctions
+    WHERE received_at < $1 AND reasons IS NOT NULL ORDER BY received_at, auction_id LIMIT $2
+)
+"""
 
 log = logging.getLogger("dce.record")
 
@@ -28,11 +36,12 @@ log = logging.getLogger("dce.record")
 class Days:
     """Keeps the days of one database. detached: partitions taken out since the start."""
 
-    def __init__(self, retention_days: int) -> None:
-        """retention_days: full days before today that stay; 0 for all."""
-        assert retention_days >= 0
+    def __init__(self, retention_days: int, reasons_days: int = 0) -> None:
+        """Full days before today that stay in the record, and with their reasons; 0 for all."""
+        assert min(retention_days, reasons_days) >= 0
         self.detached = 0
         self._retention_days = retention_days
+        self._reasons_days = reasons_days
         self._next_s = 0.0
 
     async def keep(self, session: Any) -> None:
@@ -46,7 +55,22 @@ class Days:
         await session.execute(ENSURE_DAYS, days_ahead(today))
         if self._retention_days:
             await self._detach(session, today - timedelta(days=self._retention_days))
-        self._next_s = time.monotonic() + EVERY_S
+        done = True
+        if self._reasons_days:
+            done = await self._forget(session, today - timedelta(days=self._reasons_days))
+        self._next_s = time.monotonic() + (EVERY_S if done else SOON_S)
+
+    async def _forget(self, session: Any, before: date) -> bool:
+        """Drop old reason vectors, some of them at a time; whether all are gone."""
+        midnight = datetime.combine(before, datetime.min.time(), UTC)
+        before_ns = int(midnight.timestamp()) * limits.NS_PER_S
+        for _ in range(limits.reasons_forgotten_rounds_max):
+            done = await session.execute(
+                FORGET_REASONS, before_ns, limits.reasons_forgotten_max
+            )
+            if done != f"UPDATE {limits.reasons_forgotten_max}":
+                return True
+        return False
 
     async def _detach(self, session: Any, before: date) -> None:
         try:

@@ -84,12 +84,13 @@ class Record:
         lock_wait_s: float = LOCK_WAIT_S,
         stop_s: float = STOP_S,
         retention_days: int = 0,
+        reasons_days: int = 0,
     ) -> None:
         """batch_s: pause when nothing is new. hung_s: when a silent server is given up.
 
         lock_wait_s: how long another record process may hold the worker. stop_s: how long `stop`
-        lets it catch up; the next run goes on from there. retention_days: older days leave the
-        record, 0 for none.
+        lets it catch up; the next run goes on from there. retention_days, reasons_days: older
+        days leave the record, older reason vectors are dropped; 0 for none.
         """
         self._journal_dir = journal_dir
         self._worker = worker
@@ -101,7 +102,7 @@ class Record:
         self._lock_wait_s = lock_wait_s
         self._stop_s = stop_s
         self._name = session_name(worker)
-        self._days = Days(retention_days)
+        self._days = Days(retention_days, reasons_days)
         self._session: Session | None = None
         self._stopping = asyncio.Event()
         self._tail = JournalReader(journal_dir)

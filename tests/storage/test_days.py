@@ -14,7 +14,7 @@ from storage.segment import Entry
 from storage.session import open_session
 from tests.storage.facts_of_calls import WALL_NS, encode, facts_of_call
 from vocabulary import limits
-from vocabulary.facts import CallClosed
+from vocabulary.facts import CallClosed, CallRouted
 
 DAY_NS = 86_400 * limits.NS_PER_S
 LEAVES = """
@@ -96,6 +96,22 @@ async def test_days_are_made_ahead_and_old_ones_leave(session: Any) -> None:
     assert await session.fetchval("SELECT count(*) FROM ledger_entries") == 20  # money stays
     await keeper.keep(session)  # within the hour nothing is asked
     assert keeper.detached == 10
+
+
+async def test_old_reasons_leave_their_histogram(session: Any) -> None:
+    copier = await open_copier(session, 0, "test", lock_wait_s=0)
+    now_ns = int(datetime.now(UTC).timestamp()) * limits.NS_PER_S
+    routed = facts_of_call(1)[0]
+    assert isinstance(routed, CallRouted)
+    await copier.copy([
+        Entry(n, 1, FACT_TYPES[CallRouted], encode(replace(routed, wall_ns=wall_ns)), 0, 0)
+        for n, wall_ns in enumerate((now_ns, now_ns - 9 * DAY_NS, now_ns - 40 * DAY_NS), 1)
+    ])
+    await Days(0, 10).keep(session)
+    rows = await session.fetch(
+        "SELECT reasons IS NULL, cardinality(reason_counts) FROM auctions ORDER BY received_at"
+    )
+    assert [tuple(row) for row in rows] == [(True, 5), (False, 5), (False, 5)]
 
 
 async def test_a_day_that_came_back_is_detached_beside_the_first(session: Any) -> None:
