@@ -23,6 +23,7 @@ def build_parser() -> ArgumentParser:
     _add_migrate(commands, common)
     _add_journal(commands, common)
     _add_recover(commands, common)
+    _add_backup(commands, common)
     _add_record(commands, common)
     _add_call(commands, common)
     _add_plan(commands, common)
@@ -138,6 +139,20 @@ def _add_migrate(commands: "argparse._SubParsersAction[ArgumentParser]",
     down = ways.add_parser("down", parents=[common], help="take back the last migrations")
     down.add_argument("--steps", type=_count, required=True, metavar="N", help="how many")
     down.set_defaults(command=_migrate, way="down")
+
+
+def _add_backup(commands: "argparse._SubParsersAction[ArgumentParser]",
+                common: ArgumentParser) -> None:
+    for name, text, work in (
+        ("backup", "copy everything a new machine needs, while calls run", _backup),
+        ("restore", "bring a backup to a machine without data", _restore),
+    ):
+        parser = commands.add_parser(name, parents=[common], help=text)
+        parser.add_argument("folder", metavar="FOLDER", help="of the backup")
+        parser.add_argument(
+            "--keys", metavar="FOLDER", required=True, help="of its keys, kept apart from it"
+        )
+        parser.set_defaults(command=work)
 
 
 def _add_recover(commands: "argparse._SubParsersAction[ArgumentParser]",
@@ -296,6 +311,20 @@ def _admin_revoke(args: Namespace) -> int:
     from dce.cli_database import revoke_token
 
     return revoke_token(config, args.name)
+
+
+def _backup(args: Namespace) -> int:
+    config = config_of(args)
+    from dce.backup_cli import make_backup
+
+    return make_backup(config, args.folder, args.keys)
+
+
+def _restore(args: Namespace) -> int:
+    config = config_of(args)
+    from dce.backup_cli import restore_backup
+
+    return restore_backup(config, args.folder, args.keys)
 
 
 def _recover(args: Namespace) -> int:

@@ -45,13 +45,13 @@ PLAN_S = 120.0
 
 def migrate(config: Config, way: str, steps: int | None) -> int:
     """`dce migrate up | status | down --steps N`."""
-    with _server(config):
+    with command_server(config):
         return asyncio.run(_migrate(config, way, steps))
 
 
 def rebuild_record(config: Config, segment: int) -> int:
     """`dce record rebuild --from SEGMENT`: the record again, out of the journal."""
-    with _server(config):
+    with command_server(config):
         return asyncio.run(_rebuild(config, segment))
 
 
@@ -141,7 +141,7 @@ def _read_plan(path: str) -> object:
 
 
 def _with_database(config: Config, work: Callable[[Database], Awaitable[int]]) -> int:
-    with _server(config):
+    with command_server(config):
         return asyncio.run(_work(config, work))
 
 
@@ -212,7 +212,7 @@ async def _connected(config: Config) -> AsyncIterator[Any]:
 
 
 @contextmanager
-def _server(config: Config) -> Iterator[None]:
+def command_server(config: Config) -> Iterator[None]:
     """A PostgreSQL for the time of a command, where the embedded one is ours and not running."""
     if config.database.url or is_running(config):
         yield

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.bench.calls import bench_beside, bench_calls, bench_clean
 from tests.bench.decision import bench_decision
+from tests.bench.drill import bench_drill
 from tests.bench.held import bench_held
 from tests.bench.journal import bench_journal
 from tests.bench.load import BenchUnavailable
@@ -54,6 +55,7 @@ BENCHES = (
                            "decision.wall_p99_us", "answer.durable_wait_p50_ms",
                            "answer.durable_wait_p99_ms")),
     Bench(bench_clean, ("b2bua.clean_calls_per_s",)),
+    Bench(bench_drill, ("restore.rto_1m_calls_s",)),
     Bench(bench_recovery, ("recovery.first_200_s", "recovery.replay_records_per_s")),
     Bench(bench_held, ("call.bytes", "call.second_wave", "leak.")),
 )

@@ -50,7 +50,7 @@ def bench_recovery() -> list[Row]:
         config_file, buyer_port = _configure(Path(name))
         config = load(str(config_file), environ={})
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            last_seq = runner.run(_history(config, buyer_port))
+            last_seq = runner.run(write_history(config, buyer_port, RECORDS))
             newest = write_checkpoints(config, last_seq)
             text = (f"{last_seq:,} records in {journal_bytes(config.journal_dir) // 2**20} MB, "
                     f"100,000 bids, {ANSWERED:,} calls live at the kill; {build()}")
@@ -80,14 +80,14 @@ def _configure(folder: Path) -> tuple[Path, int]:
     return path, free_port(BUYER_HOST)
 
 
-async def _history(config: Config, buyer_port: int) -> int:
+async def write_history(config: Config, buyer_port: int, records: int) -> int:
     """The plan as an apply leaves it, and the journal that a killed process leaves."""
     prepare_folders(config)
     _, bids_file = write_plan(config, 1, plan(buyer_port))
     bids = [bid for chunk in decode_bids(bids_file.read_bytes()) for bid in chunk]
     plan_files.write_book(config.plans_dir, 1, bids)
     plan_files.write_current(config.plans_dir, 1)
-    return await History(config, time.time_ns()).write(RECORDS)
+    return await History(config, time.time_ns()).write(records)
 
 
 async def _first_200_s(config: Config, config_file: Path, buyer_port: int) -> float:

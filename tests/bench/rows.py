@@ -45,6 +45,7 @@ BARS = {
     "postgres.rows_per_cpu_s": Bar(50_000, 100_000),
     "rebuild.facts_per_cpu_s": Bar(50_000, 150_000),
     "recovery.first_200_s": Bar(3, 1),
+    "restore.rto_1m_calls_s": Bar(600, 300),
     "soak.rate_reached": Bar(0.98, 1),
     "soak.signal_anon_growth_mb": Bar(1, 0),
     **dict.fromkeys((f"soak.{name}" for name in (
