@@ -13,7 +13,7 @@ DEMO_FLAGS := $(if $(EXIT),--exit) $(if $(LAN),--lan)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run dev dev-watch build build-profiled test test-pure sim kills bench soak \
-	outage coverage lint fmt types vet \
+	outage drill coverage lint fmt types vet \
 	security install-tools deps ci docs clean peers pure-tree system
 
 help: ## list the targets
@@ -63,6 +63,10 @@ soak: build peers ## mixed calls for MINUTES=10, then every call and account is 
 
 outage: build peers ## PostgreSQL stopped, then hung, MINUTES=3 each, under load
 	$(PY) -m tests.bench.outage --minutes $(or $(MINUTES),3)
+
+drill: build ## a backup of a running server onto a machine without data, and how long it takes
+	$(PY) -m pytest -q tests/dce/test_backup.py
+	$(PY) -m tests.bench restore
 
 coverage: pure-tree ## line coverage of the pure build
 	cd build/pure && $(abspath $(PY)) -m coverage run --source=$(subst $() ,$(comma),$(PACKAGES)) \
