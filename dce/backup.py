@@ -72,6 +72,7 @@ def back_up(config: Config, folder: Path, keys: Path) -> Manifest:
         _copy_checkpoints(config.checkpoint_dir, states)
     copy_journal(config.journal_dir, journal, running=is_running(config))
     _copy_tree(config.plans_dir, folder / "plans")
+    _copy_file(config.tokens_file, folder / config.tokens_file.name)
     _copy_tree(config.keys_dir, keys)
     replay = recover(journal, states)
     manifest = Manifest(
@@ -98,6 +99,7 @@ def restore(config: Config, folder: Path, keys: Path) -> Manifest:
         if any(taken.iterdir()):
             raise ConfigError(f"{taken} is not empty: a backup goes to a machine without data")
     _copy_tree(folder / "plans", config.plans_dir)
+    _copy_file(folder / config.tokens_file.name, config.tokens_file)
     _copy_tree(keys, config.keys_dir)
     for used in config.keys_dir.glob("personal-*.used-*"):
         OsDisk().replace(used, USED_UP)  # the lost machine may have sealed on: a new key then
@@ -156,6 +158,13 @@ def _copy_tree(source: Path, target: Path) -> None:
         for path in sorted(source.iterdir()):
             if path.is_file() and path.name not in LEFT_OUT and not path.name.startswith("."):
                 disk.replace(target / path.name, path.read_bytes())
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    """A file that may be absent: tokens work at once, before the database is there."""
+    data = OsDisk().read(source)
+    if data is not None:
+        OsDisk().replace(target, data)
 
 
 def _copy_checkpoints(source: Path, target: Path) -> None:
