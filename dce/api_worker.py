@@ -19,6 +19,7 @@ from dce.config import Config
 from dce.database import Database, database_dsn
 from dce.folders import secret_file
 from dce.link import LinkClient
+from dce.plan_refresh import keep_fresh
 from dce.plan_store import PlanStore
 from dce.records import RecordedCalls
 from dce.token_store import refresh_cache
@@ -59,7 +60,10 @@ async def run(config: Config) -> int:
         keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=SHUTDOWN_S,
     )
     await runner.setup()
-    filling = asyncio.create_task(_fill_cache(config, database))
+    aside = [
+        asyncio.create_task(_fill_cache(config, database)),
+        asyncio.create_task(keep_fresh(plan_store(config, links, database))),
+    ]
     try:
         if not await _listen(config, runner):
             return EXIT_PORT
@@ -67,7 +71,8 @@ async def run(config: Config) -> int:
         await ended.wait()
         return 0
     finally:
-        filling.cancel()
+        for task in aside:
+            task.cancel()
         await runner.cleanup()
         await database.close()
         for link in links:
@@ -84,11 +89,16 @@ def make_deps(config: Config, links: Links, database: Database) -> Deps:
         supervisor_statistics=lambda: _statistics(ask_supervisor),
         record_health=lambda: _record_health(ask_record),
         records=RecordedCalls(config, database),
-        plans=PlanStore(config.plans_dir, database, linked_ask(links.signal, "signal", PLAN_S)),
+        plans=plan_store(config, links, database),
         find_token=TokenCache(config.tokens_file).find,
         database_up=database.up,
         cursor_key=secret_file(config.keys_dir / "cursor.key", CURSOR_KEY_BYTES),
     )
+
+
+def plan_store(config: Config, links: Links, database: Database) -> PlanStore:
+    """Applies plans to the signal worker; two of one folder take turns by its lock."""
+    return PlanStore(config.plans_dir, database, linked_ask(links.signal, "signal", PLAN_S))
 
 
 async def _statistics(ask: Ask) -> Statistics:

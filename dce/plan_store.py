@@ -31,6 +31,7 @@ from routing.area_source import bundled_areas
 from routing.compile import compile_plan
 from routing.plan_file import digest, encode_bids, encode_plan
 from routing.plan_source import PlanSource, load, to_builtins
+from vocabulary import limits
 from vocabulary.commands import ApplyPlan, PlanSwapped, Refusal, Request, Response
 from vocabulary.errors import CommandRefused
 
@@ -60,13 +61,15 @@ class PlanStore:
     """`api.deps.Plans` over the plans folder, PostgreSQL and the link."""
 
     def __init__(
-        self, plans_dir: Path, database: Database, ask: Ask, *, lock_wait_s: float = LOCK_WAIT_S
+        self, plans_dir: Path, database: Database, ask: Ask, *, lock_wait_s: float = LOCK_WAIT_S,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """ask: the signal worker; it may take as long as a large swap does."""
+        """ask: the signal worker; it may take as long as a large swap does. clock: Unix seconds."""
         self._folder = plans_dir
         self._database = database
         self._ask = ask
         self._lock_wait_s = lock_wait_s
+        self._clock = clock
 
     async def current(self) -> CurrentPlan | None:
         """The plan that was applied last; None before the first. Works without PostgreSQL."""
@@ -93,6 +96,20 @@ class PlanStore:
             return AppliedPlan(
                 version, _etag(text), tuple(warnings), swapped.bids_put, swapped.bids_removed
             )
+
+    async def refresh(self) -> AppliedPlan | None:
+        """Apply the source in force again if it was compiled long ago, else None.
+
+        Raises as apply.
+        """
+        now = await self.current()
+        if now is None:
+            return None
+        path = plan_files.plan_path(self._folder, now.version)
+        file, _ = await asyncio.to_thread(plan_files.read_plan, path)
+        if self._clock() - file.compiled_s < limits.plan_refresh_s:
+            return None
+        return await self.apply(msgspec.json.decode(now.source), now.digest)
 
     async def _next_version(self, now: CurrentPlan | None) -> int:
         async with self._database.connection() as connection:
@@ -142,7 +159,7 @@ class PlanStore:
     def _compile(self, version: int, source: PlanSource, text: bytes) -> tuple[bytes, list[str]]:
         """Write the files of a version; digest of the compiled plan, and warnings."""
         file, bids, warnings = compile_plan(
-            source, now_s=int(time.time()), version=version, areas=bundled_areas(),
+            source, now_s=int(self._clock()), version=version, areas=bundled_areas(),
             dial_rules=dial_rules({trunk.country for trunk in source.trunks}),
         )
         compiled = encode_plan(file)

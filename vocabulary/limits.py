@@ -93,6 +93,8 @@ gateways_max = 10_000
 schedules_max = 10_000
 schedule_days_back = 1
 schedule_days_ahead = 400
+plan_refresh_s = 30 * 86_400  # age at which a plan's calendar is made anew
+plan_refresh_look_ns = 3_600 * NS_PER_S
 priority_max = 1_000
 plan_depth_max = 12  # lists and maps inside each other
 plan_errors_shown_max = 1_000
@@ -190,6 +192,7 @@ assert price_micros_max * quality_ppm_max <= score_max
 assert header_line_bytes_max < message_bytes_max
 assert ladder_max < candidates_max <= bids_max
 assert ring_ns < ladder_ns < setup_ns
+assert 2 * plan_refresh_s < schedule_days_ahead * 86_400
 assert no_response_ns < ring_ns
 assert no_response_ns < connect_expected_s * NS_PER_S < ring_ns
 assert durable_wait_ns < 64 * t1_ns

@@ -12,9 +12,11 @@ import pytest
 from dce import plan_files, plan_store
 from dce.api_link import InDoubt
 from dce.database import Database
+from dce.plan_refresh import refresh
 from dce.plan_store import PlanStore
 from storage.session import open_session
 from tests.routing.plans import written_plan
+from vocabulary import limits
 from vocabulary.commands import ApplyPlan, PlanSwapped, Refusal, Request, Response
 from vocabulary.errors import CommandRefused, PlanRefused
 
@@ -222,3 +224,38 @@ async def test_a_version_that_only_the_database_knows_is_not_used_again(setup: S
     await session.execute("INSERT INTO plans (version, digest) VALUES (41, 'x')")
     await session.close()
     assert (await setup.store.apply(plan(), None)).version == 42
+
+
+async def test_an_old_plan_gets_a_new_calendar_and_a_young_one_does_not(setup: Setup) -> None:
+    now_s = 1_795_521_600.0
+    store = PlanStore(setup.folder, setup.database, setup.worker.ask, clock=lambda: now_s)
+    await refresh(store)  # there is none yet
+    first = await store.apply(plan(), None)
+    now_s += limits.plan_refresh_s - 1
+    await refresh(store)
+    assert setup.worker.applied == [1]
+    now_s += 1
+    await refresh(store)
+    assert setup.worker.applied == [1, 2]
+    now = await store.current()
+    assert now is not None
+    assert (now.version, now.digest) == (2, first.digest)
+    old, new = (plan_files.read_plan(plan_files.plan_path(setup.folder, version))[0]
+                for version in (1, 2))
+    assert new.compiled_s - old.compiled_s == limits.plan_refresh_s
+    assert new.zones[0].day_starts_s[-1] > old.zones[0].day_starts_s[-1]
+    await refresh(store)
+    assert setup.worker.applied == [1, 2]
+
+
+async def test_a_refresh_that_fails_is_told_and_leaves_the_plan(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    now_s = 1_795_521_600.0
+    store = PlanStore(setup.folder, setup.database, setup.worker.ask, clock=lambda: now_s)
+    await store.apply(plan(), None)
+    now_s += limits.plan_refresh_s
+    setup.worker.away = True
+    await refresh(store)
+    assert "the plan is not compiled again yet" in caplog.text
+    assert (setup.files(), plan_files.read_current(setup.folder)) == (FILES | {"current"}, 1)
