@@ -44,6 +44,8 @@ CREATE TABLE schema_migrations (
 BOUND = """
 SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false)
 """
+# A step that waits for a table makes everybody else wait behind it: it gives up and comes again.
+STEP_LOCK_WAIT = "SET LOCAL lock_timeout = '1s'"
 FIND_TABLE = "SELECT to_regclass('schema_migrations') IS NOT NULL"
 SELECT_APPLIED = "SELECT version, name, checksum FROM schema_migrations ORDER BY version"
 INSERT_APPLIED = "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)"
@@ -111,6 +113,7 @@ async def migrate_up(
         missing = [step for step in await _status(connection, directory) if not step.applied]
         for step in missing:
             async with connection.transaction():
+                await connection.execute(STEP_LOCK_WAIT)
                 await connection.execute(step.up)
                 await connection.execute(INSERT_APPLIED, step.version, step.name, step.checksum)
         return missing
@@ -130,6 +133,7 @@ async def migrate_down(
         taken = list(reversed(applied))[:steps]
         for step in taken:
             async with connection.transaction():
+                await connection.execute(STEP_LOCK_WAIT)
                 await connection.execute(step.down)
                 await connection.execute(DELETE_APPLIED, step.version)
         return taken

@@ -30,6 +30,8 @@ BEFORE = Path(__file__).parent / "c64e1e8e"
 EXPECTED: dict[str, Any] = msgspec.json.decode((BEFORE / "expected.json").read_bytes())
 COLUMNS_THEN: dict[str, Any] = msgspec.json.decode((BEFORE / "columns.json").read_bytes())
 SEALED = b"sealed"
+WAITING = """SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted
+AND relation = 'calls'::regclass AND mode = 'AccessExclusiveLock')"""
 
 decode = fact_decoder().decode
 encode = fact_encoder(lambda personal: SEALED).encode
@@ -100,6 +102,34 @@ async def figures(session: Any) -> dict[str, int]:
     sums = await session.fetch(
         "SELECT account::text, sum(balance_micros)::bigint FROM account_balances GROUP BY 1")
     return counted | {account: int(micros) for account, micros in sums}
+
+
+def test_a_migration_that_waits_for_a_table_lets_the_others_through(
+    empty_database_dsn: str,
+) -> None:
+    asyncio.run(migrate_beside_a_reader(empty_database_dsn))
+
+
+async def migrate_beside_a_reader(dsn: str) -> None:
+    """A report that holds `calls` for long, a migration behind it, a second report behind that."""
+    sessions = [await asyncpg.connect(dsn) for _ in range(4)]
+    first, migrating, second, watching = sessions
+    try:
+        await migrate_up(migrating, BEFORE / "schema")
+        report = first.transaction()
+        await report.start()
+        await first.fetchval("SELECT count(*) FROM calls")
+        waiting = asyncio.create_task(migrate_up(migrating))
+        while not await watching.fetchval(WAITING):
+            await asyncio.sleep(0)
+        assert await second.fetchval("SELECT count(*) FROM calls") == 0  # the report still lasts
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await waiting
+        await report.rollback()
+        assert await migrate_up(migrating)
+    finally:
+        for session in sessions:
+            await session.close()
 
 
 # A rollback: what this version writes, read by the release before it.
