@@ -19,8 +19,8 @@ from tests.storage.opened import Opened
 from vocabulary.errors import ConfigError, JournalDamaged, StorageFailed
 from vocabulary.facts import CallClosed, PlanApplied
 
-SEGMENT_BYTES = 65_536
-CALLS = 150
+SEGMENT_BYTES = 32_768
+CALLS = 80
 OF_THE_COPY = {"updated_at", "rejected_at"}  # clocks of the copying itself
 TABLES = """
 SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
@@ -41,7 +41,8 @@ async def filled(tmp_path: Path, database_dsn: str) -> AsyncIterator[Opened]:
     seq = 0
     for number in range(1, CALLS + 1):
         seq = append_call(journal, number)
-        await opened.durable(seq)
+        if number % 10 == 0:
+            await opened.durable(seq)
     bad = facts_of_call(CALLS + 1)[3]
     assert isinstance(bad, CallClosed)
     append_fact(journal, replace(bad, sip_status=70_000))
