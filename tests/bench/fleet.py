@@ -34,15 +34,9 @@ _OPEN_MAX = 15_000
 _FORGET_MS = 60_000  # a phone that has gone stays deaf to its BYE and all copies of it
 _LOST_PERCENT = 20
 _PATIENT = ("-max_invite_retrans", "10", "-max_non_invite_retrans", "10")
-_COPY = '<recv request="INVITE" optional="true" />\n'
-# On a busy machine a phone is late and hears copies. One of an INVITE that it has answered aborts
-# its call in SIPp unless the scenario names it; one of an ACK must still find the call.
-_PHONE_TEXTS = {
-    "@status@": "486",
-    '<recv request="ACK" />': f'{_COPY}<recv request="ACK" />',
-    '<recv request="CANCEL" />': f'{_COPY}<recv request="CANCEL" />',
-    "</scenario>": '<timewait milliseconds="5000" />\n</scenario>',
-}
+_ACK, _CANCEL = '<recv request="ACK" />', '<recv request="CANCEL" />'
+_COPY = '<recv request="{}" optional="true" />\n'
+_STAYS = '<timewait milliseconds="5000" />\n</scenario>'
 _FINE_CLOCK = ("-timer_resol", "1")  # SIPp's clock moves in steps of its timers, 4 ms by default
 
 
@@ -132,7 +126,7 @@ class Fleet:
             self._stack.enter_context(_deaf(port))
             return Phone(port, None)
         order = Order(scenario_of(name), PHONE_HOST, port, calls_max=0, open_max=_OPEN_MAX,
-                      hold_ms=TALK_MS, timeout_s=86_400, texts=_PHONE_TEXTS,
+                      hold_ms=TALK_MS, timeout_s=86_400, texts=phone_texts(name),
                       extra=("-deadcall_wait", str(_FORGET_MS)))
         sipp = self._stack.enter_context(Sipp(order, self.folder / f"phone-{name}"))
         return Phone(port, sipp.ready())
@@ -157,6 +151,21 @@ def caller_texts(kind: Kind) -> dict[str, str]:
             texts[talk] = f"{_event('talking')}{talk}{_event('leaving')}"
     if kind.name == LOSSY:
         texts["<send"] = f'<send lost="{_LOST_PERCENT}"'
+    return texts
+
+
+def phone_texts(name: str) -> dict[str, str]:
+    """What makes a phone bear a busy machine, on which it is late and hears copies.
+
+    One of an INVITE or CANCEL that it has answered would abort its call unless the scenario
+    names it; one of an ACK must still find the call.
+    """
+    invite = _COPY.format("INVITE")
+    texts = {"@status@": "486", _ACK: f"{invite}{_ACK}", "</scenario>": _STAYS}
+    if name == "rings":
+        texts |= {_CANCEL: f"{invite}{_CANCEL}", _ACK: f"{_COPY.format('CANCEL')}{_ACK}"}
+    if name == "vanishes":
+        del texts["</scenario>"]  # it is gone when its BYE comes
     return texts
 
 
