@@ -143,6 +143,7 @@ checkpoint_every_ns = 10 * NS_PER_S
 checkpoint_every_records = 100_000
 heartbeat_ns = NS_PER_S
 heap_trim_ns = 10 * NS_PER_S
+heap_mapped_bytes = 262_144  # an allocation from here on has pages of its own
 collector_young_max = 50_000  # new containers until the youngest are walked
 journal_sync_gap_ns = 4 * NS_PER_MS  # between the starts of two syncs; none while calls are few
 journal_records_per_s_max = 6_000  # that this gap serves; it is twice as long above them
