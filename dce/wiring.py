@@ -154,8 +154,7 @@ class SignalCore:
         """Write down the book's order, by which records name candidates. Blocks; the book only
         changes with a plan, and one plan is applied at a time."""
         book = self.desk.market.book
-        ids = sorted(book.ids(), key=book.slot_of)
-        write_order(self.config.plans_dir, book.seq, ids)
+        write_order(self.config.plans_dir, book.seq, book.ids())
 
     def advertise(self) -> None:
         """Tell the peers of each trunk the address that the running plan advertises to them."""

@@ -44,6 +44,7 @@ RECORD_BYTES = RECORD.size
 OPENS_BATCH = 0x8000
 KIND_MASK = 0x7FFF
 CHUNK_BYTES = 1_048_576
+ZEROS = bytes(CHUNK_BYTES + RECORD_BYTES + limits.record_bytes_max)  # as much as one look reads
 NAME = re.compile(r"journal-(\d{8})\.seg")
 
 assert FRAME.size + BODY.size == RECORD.size
@@ -196,6 +197,9 @@ def _find_batch_opening(
         data = file.read(start, CHUNK_BYTES + overlap)
         if not data:
             return None
+        if ZEROS.startswith(data):  # what was never written: most of a last segment
+            start += CHUNK_BYTES
+            continue
         at = data.find(needle, FRAME.size)
         while 0 <= at < CHUNK_BYTES + FRAME.size:
             if _opens_batch(data, at - FRAME.size, seq):
