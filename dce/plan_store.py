@@ -13,12 +13,14 @@ back: the worker may run on this plan, or name it in `current` yet.
 
 import asyncio
 import fcntl
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
+import asyncpg
 import msgspec
 
 from api.deps import AppliedPlan, CurrentPlan
@@ -27,6 +29,7 @@ from dce.api_link import InDoubt
 from dce.database import Database
 from dce.dial_rules import dial_rules
 from dce.folders import write_durably
+from dce.plan_rows import write_plan_rows
 from routing.area_source import bundled_areas
 from routing.compile import compile_plan
 from routing.plan_file import digest, encode_bids, encode_plan
@@ -36,6 +39,8 @@ from vocabulary.commands import ApplyPlan, PlanSwapped, Refusal, Request, Respon
 from vocabulary.errors import CommandRefused
 
 Ask = Callable[[Request], Awaitable[Response]]
+
+log = logging.getLogger("dce.plan")
 
 LOCK_NAME = "apply.lock"
 LOCK_WAIT_S = 30.0
@@ -93,6 +98,7 @@ class PlanStore:
                 await self._take_back(version, recorded=error.recorded)
                 raise error.reason from error
             await asyncio.to_thread(self._forget, version - VERSIONS_KEPT)
+            await self._note(source, version)
             return AppliedPlan(
                 version, _etag(text), tuple(warnings), swapped.bids_put, swapped.bids_removed
             )
@@ -110,6 +116,13 @@ class PlanStore:
         if self._clock() - file.compiled_s < limits.plan_refresh_s:
             return None
         return await self.apply(msgspec.json.decode(now.source), now.digest)
+
+    async def _note(self, source: PlanSource, version: int) -> None:
+        """Rows for the reports. The plan is in force already, so a failure only leaves old ones."""
+        try:
+            await write_plan_rows(self._database, source, version)
+        except (CommandRefused, asyncpg.PostgresError) as error:
+            log.warning("the rows of plan %d's objects are not up to date: %s", version, error)
 
     async def _next_version(self, now: CurrentPlan | None) -> int:
         async with self._database.connection() as connection:

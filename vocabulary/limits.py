@@ -80,6 +80,7 @@ dns_stale_ns = 3_600 * NS_PER_S
 # Plan
 plan_bytes_max = 64 * 1_048_576
 plan_objects_max = 200_000
+plan_rows_max = 20_000  # objects of a kind that have rows of their own in PostgreSQL
 id_bytes_max = 64
 name_bytes_max = 200
 trunks_max = 10_000
