@@ -8,6 +8,7 @@ recovery.replay_records_per_s is the same journal read without any checkpoint.
 
 import asyncio
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -57,6 +58,7 @@ def bench_recovery() -> list[Row]:
             taken = [runner.run(_first_200_s(config, config_file, buyer_port))
                      for _ in range(STARTS)]
         rate = _replay_rate(config)
+        shutil.rmtree(config.runtime)
     assert newest == last_seq - checkpoint_every_records
     shown = ", ".join(f"{seconds:.2f}" for seconds in taken)
     return [
