@@ -74,7 +74,10 @@ COMPILED: list[str] = [
     "sip.uac",
     "sip.uas",
     "sip.uri",
+    "storage.journal_core",
     "storage.loader",
+    "storage.segment",
+    "vocabulary.crash_points",
     "vocabulary.ids",
     "vocabulary.number",
 ]

@@ -1,0 +1,3 @@
+cdef list _observers
+
+cpdef crash_point(str name)
