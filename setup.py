@@ -76,7 +76,6 @@ COMPILED: list[str] = [
     "sip.uri",
     "storage.journal_core",
     "storage.loader",
-    "storage.segment",
     "vocabulary.crash_points",
     "vocabulary.ids",
     "vocabulary.number",
