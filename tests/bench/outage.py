@@ -14,6 +14,7 @@ if one row is below its bar.
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -201,8 +202,9 @@ def rows_of(outage: Outage) -> list[Row]:
 
 
 def _blow_rows(outage: Outage, blow: Blow, text: str) -> list[Row]:
-    before = p99_ms(outage.calls, *blow.before_s)
-    during = p99_ms(outage.calls, blow.began_s, blow.ended_s)
+    windows = (blow.before_s, (blow.began_s, blow.ended_s))
+    before, during = (setup_ms(outage.calls, 0.99, *window) for window in windows)
+    middles = [setup_ms(outage.calls, 0.5, *window) for window in windows]
     lost = sum(1 for seen in outage.calls if not seen.ended_us
                and blow.began_s <= seen.placed_us / _US <= blow.ended_s)
     setup = f"{during:.2f} over {before:.2f} ms; {text}"
@@ -211,6 +213,8 @@ def _blow_rows(outage: Outage, blow: Blow, text: str) -> list[Row]:
         ("failed", lost, "count", "lower", text),
         ("setup_before_p99_ms", before, "ms", "lower", text),
         ("setup_p99_ms", during, "ms", "lower", text),
+        ("setup_before_p50_ms", middles[0], "ms", "lower", text),
+        ("setup_p50_ms", middles[1], "ms", "lower", text),
         ("setup_ratio", during / before, "x", "lower", setup),
         ("journal_straightness", straightness(blow.journal), "part", "higher", text),
         ("unready", blow.unready, "count", "lower", text),
@@ -224,13 +228,13 @@ def _blow_rows(outage: Outage, blow: Blow, text: str) -> list[Row]:
             for name, value, unit, better, condition in values]
 
 
-def p99_ms(calls: Sequence[Seen], from_s: float, to_s: float) -> float:
-    """Set-up time that 99 % of the measured calls placed within a window stay below."""
+def setup_ms(calls: Sequence[Seen], part: float, from_s: float, to_s: float) -> float:
+    """Set-up time that this part (0..1) of the measured calls placed in a window stays below."""
     times = sorted(seen.setup_us for seen in calls if seen.kind.name == MEASURED
                    and seen.talking_us and from_s <= seen.placed_us / _US <= to_s)
     if not times:
         raise ValueError("no call was answered within the window")
-    return times[max(0, -(-len(times) * 99 // 100) - 1)] / 1_000
+    return times[math.ceil(part * len(times)) - 1] / 1_000
 
 
 def complaints(outage: Outage) -> list[str]:

@@ -11,7 +11,7 @@ from tests.bench import soak
 from tests.bench.books import Books, compare
 from tests.bench.fleet import LOG_FILE, caller_texts, scenario_of
 from tests.bench.mix import OUTAGE, PHONES, PUBLISHER, SOAK, Kind, payout_micros, plan
-from tests.bench.outage import p99_ms
+from tests.bench.outage import setup_ms
 from tests.bench.rows import verdict
 from tests.bench.seen import Seen, charges, due, read_log
 from tests.bench.watch import growth, straightness
@@ -105,8 +105,9 @@ def test_set_up_times_are_those_of_calls_placed_in_the_window() -> None:
     calls = [replace(seen(0), placed_us=second * 1_000_000, talking_us=second * 1_000_000 + 2_000)
              for second in range(100, 300)]
     calls[-1] = replace(calls[-1], talking_us=calls[-1].placed_us + 90_000)
-    assert p99_ms(calls, 100, 200) == 2
-    assert p99_ms(calls, 250, 299) == 90
+    assert setup_ms(calls, 0.99, 100, 200) == 2
+    assert setup_ms(calls, 0.99, 250, 299) == 90
+    assert setup_ms(calls, 0.5, 250, 299) == 2
 
 
 def test_a_log_is_read_by_call_and_a_stray_line_is_refused(tmp_path: Path) -> None:
