@@ -11,6 +11,7 @@ from tests.sim.seeds import live_through_all, live_through_some, replay_command
 
 SEEDS = 1_000
 FAILURES_SHOWN = 5
+PROGRESS_SEEDS = 1_000
 
 
 def run_core(seeds: range) -> int:
@@ -20,7 +21,10 @@ def run_core(seeds: range) -> int:
     failed: list[int] = []
     results = live_through_all(seeds) if len(seeds) > 1 else [live_through_some(seeds)]
     for some, failures in results:
+        before = total["seeds"] // PROGRESS_SEEDS
         total += some
+        if total["seeds"] // PROGRESS_SEEDS > before:
+            print(f"{total['seeds']:,} seeds in {time.monotonic() - began_s:.0f} s", flush=True)
         for seed, text in failures:
             failed.append(seed)
             if len(failed) <= FAILURES_SHOWN:

@@ -101,6 +101,7 @@ class History:
         for number, desk in enumerate(self.buyers):
             self.world.add(Party(f"buyer{number}", buyer_address(number), desk))
         self.keys = 0
+        self.plan_version = 1
 
     # The operator
 
@@ -135,9 +136,9 @@ class History:
     def apply_plan(self) -> None:
         """Another plan, with other bids."""
         life = self.server.life
-        version = self.chance.randrange(1, len(PLANS.compiled) + 1)
         if life is not None and not self.server.machine.asleep_until_ns:
-            self.outside(lambda: life.apply_plan(version))
+            self.plan_version += self.chance.randrange(1, 4)
+            self.outside(lambda: life.apply_plan(self.plan_version))
 
     def outside(self, act: Callable[[], None]) -> None:
         """Something reaches the process by another way than the wire."""

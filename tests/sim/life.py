@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from auction.bid import BidTerms
 from dce.checkpointer import follow
 from dce.clock import EngineClock
@@ -60,7 +62,8 @@ Bids = tuple[BidTerms, ...]
 
 
 class Plans:
-    """Compiled plans by version 1, 2, …, as the api process left them on disk."""
+    """Compiled plans by version 1, 2, …, as the api process left them on disk: the documents in
+    turn, under versions that only grow."""
 
     def __init__(self, documents: list[Document]) -> None:
         self.compiled: list[tuple[PlanFile, Bids]] = []
@@ -76,7 +79,8 @@ class Plans:
 
     def of(self, version: int) -> tuple[PlanFile, Bids]:
         """Plan file and bids of a version."""
-        return self.compiled[version - 1]
+        file, bids = self.compiled[(version - 1) % len(self.compiled)]
+        return msgspec.structs.replace(file, version=version), bids
 
 
 def sip_call_id(personal: Personal) -> bytes:

@@ -130,3 +130,22 @@ async def test_a_crash_in_between_leaves_no_gap(tmp_path: Path, name: str) -> No
     opened = Opened(tmp_path / "j")
     assert opened.journal.next_seq == firsts[3] + 31
     opened.journal.close()
+
+
+async def test_a_reader_goes_on_where_a_segment_went_and_another_came(tmp_path: Path) -> None:
+    """As many segments as before, and yet a new one: it is no gap."""
+    opened = Opened(tmp_path)
+    reader = JournalReader(tmp_path)
+
+    async def write_until(ordinal: int) -> None:
+        while begun_segments(OsDisk(), tmp_path)[-1].header.ordinal < ordinal:
+            await opened.durable(opened.put(payload(1, 400)))
+
+    await write_until(2)
+    read = [entry.seq for entry in reader]
+    begun_segments(OsDisk(), tmp_path)[0].path.unlink()
+    await write_until(3)
+    read += [entry.seq for entry in reader]
+    assert read == list(range(1, opened.journal.next_seq))
+    reader.close()
+    opened.journal.close()
