@@ -25,6 +25,19 @@ def free_port(host: str = "127.0.0.1") -> int:
     raise OSError(f"no port of {host} is free for both UDP and TCP")
 
 
+def media_port(host: str) -> int:
+    """A port number for SIPp's media: it binds that one and, for video, the second behind it."""
+    for _ in range(64):
+        port = free_port(host)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as video:
+            try:
+                video.bind((host, port + 2))
+            except OSError:
+                continue
+            return port
+    raise OSError(f"no pair of media ports of {host} is free")
+
+
 def bound(host: str, port: int, *, tcp: bool = False) -> bool:
     """True if a socket of this machine holds host:port (TCP: listens on it).
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.interop.ports import bound, free_port
+from tests.interop.ports import bound, free_port, media_port
 
 SCENARIOS = Path(__file__).resolve().parent / "scenarios"
 _POLL_S = 0.02
@@ -82,7 +82,7 @@ def command(order: Order) -> list[str]:
     """Arguments of one run; files are relative to the run's folder."""
     words = ["sipp"] + ([order.remote] if order.remote else [])
     words += ["-sf", order.scenario.name, "-i", order.host, "-p", str(order.port),
-              "-mi", order.host, "-mp", str(free_port(order.host)),
+              "-mi", order.host, "-mp", str(media_port(order.host)),
               "-ci", "127.0.0.1", "-cp", str(free_port()), "-bind_local",
               "-t", order.transport, "-s", order.service, "-buff_size", "2000000",
               "-l", str(order.open_max), "-nostdin", "-d", str(order.hold_ms),
