@@ -55,14 +55,15 @@ stream_message_ns = 10 * NS_PER_S
 
 # Sockets
 udp_receive_buffer_bytes = 4 * 1_048_576
-udp_batch_max = 64
+udp_batch_max = 128
 udp_wakes_max = 8  # wake-ups in one window after which a socket is read on a timer
 udp_wake_window_ns = 4 * NS_PER_MS
 udp_moderation_min_ns = 2 * NS_PER_MS
-udp_moderation_max_ns = 4 * NS_PER_MS
+udp_moderation_max_ns = 6 * NS_PER_MS
 udp_datagrams_per_s_max = 8_000  # that the shorter moderation serves
 udp_empty_reads_max = 10  # readings on end that find nothing, then readiness serves again
 udp_errors_per_wake_max = 64
+udp_tries_max = 16  # of one datagram, each met by the ICMP answer to another one
 flows_cached_max = 16_384  # per UDP socket; a forged source overwrites, it never grows
 routes_cached_max = 4_096
 stream_connect_ns = 4 * NS_PER_S

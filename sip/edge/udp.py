@@ -27,6 +27,7 @@ from vocabulary.limits import (
     udp_moderation_max_ns,
     udp_moderation_min_ns,
     udp_receive_buffer_bytes,
+    udp_tries_max,
     udp_wake_window_ns,
     udp_wakes_max,
 )
@@ -158,7 +159,7 @@ class PlainUdp:
         return rest
 
     def _send_one(self, flow: Flow, data: bytes) -> None:
-        for attempt in (0, 1):
+        for tries in range(1, udp_tries_max + 1):
             try:
                 family, host = literal(flow.host)
                 if family != self._family or not 0 < flow.port < 65_536:
@@ -175,7 +176,7 @@ class PlainUdp:
                     self.again += 1
                     return
                 # It may be an earlier datagram's ICMP answer: then this one is sent again.
-                if not self._on_failure(flow, why) or attempt == 1:
+                if not self._on_failure(flow, why) or tries == udp_tries_max:
                     self.failed += 1
                     return
 

@@ -15,7 +15,9 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from sip.signals import Flow
-from vocabulary.limits import flows_cached_max, message_bytes_max, udp_batch_max
+from vocabulary.limits import flows_cached_max, message_bytes_max, udp_batch_max, udp_tries_max
+
+cdef int TRIES_MAX = udp_tries_max
 
 
 cdef extern from "arpa/inet.h" nogil:
@@ -261,9 +263,9 @@ cdef class BatchUdp:
         return rest
 
     cdef int flush(self, unsigned int count, list pending) except -1:
-        """Hand `count` prepared messages to the kernel; one that fails twice is dropped."""
+        """Hand `count` prepared messages to the kernel; one that fails too often is dropped."""
         cdef unsigned int at = 0
-        cdef unsigned int retried = count
+        cdef int tries = 0
         cdef int done, i, why
         while at < count:
             done = sendmmsg(self.fd, self.outbox + at, count - at, MSG_DONTWAIT)
@@ -272,6 +274,7 @@ cdef class BatchUdp:
                     self.sent_bytes += self.outbox[at + i].msg_len
                 self.sent += done
                 at += done
+                tries = 0
                 continue
             why = errno
             if why == EINTR:
@@ -279,12 +282,14 @@ cdef class BatchUdp:
             if why == EAGAIN or why == ENOBUFS:
                 self.again += count - at
                 return 0
-            # The error may be an earlier datagram's ICMP answer: then this one is sent again.
-            if self.on_failure(pending[2 * at + 1], why) and retried != at:
-                retried = at
+            # The error may be an earlier datagram's ICMP answer: then this one is sent again,
+            # and meets the next such answer if there are several.
+            tries += 1
+            if self.on_failure(pending[2 * at + 1], why) and tries < TRIES_MAX:
                 continue
             self.failed += 1
             at += 1
+            tries = 0
         return 0
 
     cdef Peer peer_at(self, sockaddr_in6 *address, socklen_t size):

@@ -1,7 +1,9 @@
 """UDP in and out, on every implementation that is built."""
 
+import errno
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,7 +11,7 @@ from sip.edge import udp as udp_module
 from sip.edge.udp import PlainUdp, Udp, bind, chosen
 from sip.signals import Flow
 from vocabulary.errors import CommandRefused
-from vocabulary.limits import udp_batch_max
+from vocabulary.limits import udp_batch_max, udp_tries_max
 
 from .wires import TWINS, Heard, Opened, free_udp_port, has_ipv6, udp_peer
 
@@ -236,3 +238,30 @@ def test_counters_start_at_zero_and_a_full_send_buffer_is_counted() -> None:
         assert udp.receive([]) == 0
     with bind("127.0.0.1", 0) as sock:
         assert udp_module.granted_bytes(sock) > 0
+
+
+class Answered:
+    """A socket on which ICMP answers to earlier datagrams come out, one at a try."""
+
+    family = socket.AF_INET
+
+    def __init__(self, answers: int) -> None:
+        self.answers = answers
+        self.sent: list[bytes] = []
+
+    def sendto(self, data: bytes, address: tuple[str, int]) -> int:
+        if self.answers:
+            self.answers -= 1
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "to somebody else")
+        self.sent.append(data)
+        return len(data)
+
+
+@pytest.mark.parametrize(("answers", "sent"), [(1, 1), (5, 1), (udp_tries_max, 0)])
+def test_a_datagram_outlives_the_errors_of_others_but_not_without_end(
+    answers: int, sent: int
+) -> None:
+    sock: Any = Answered(answers)
+    udp = PlainUdp(sock, 0, lambda host: ("x", 1), lambda flow, why: True)
+    udp.send([Flow("UDP", "127.0.0.9", 5060, "127.0.0.1", 5060), b"x"])
+    assert (len(sock.sent), udp.failed) == (sent, 1 - sent)

@@ -107,18 +107,19 @@ class Probe:
 
 
 def udp_answers(server: Address, request: bytes, reply_port: int, probe: Probe,
-                wait_s: float) -> list[Answer]:
+                wait_s: float, owed: bool) -> list[Answer]:
     """Responses to one datagram: until its final, else all that came before a probe's answer.
 
     The server takes datagrams in order: once a later OPTIONS is answered, what the message
-    draws at once has been sent. Only then a missing final is waited for, up to wait_s.
+    draws at once has been sent. Only then a missing final is waited for, up to wait_s; one that
+    is owed from the start also when nothing has come yet.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind((HOST, reply_port))
         sender.sendto(request, server)
         probe.alive(wait_s)
         found: list[Answer] = []
-        for answer in _datagrams(sender, own_call_id(request), wait_s):
+        for answer in _datagrams(sender, own_call_id(request), wait_s, owed):
             found.append(answer)
             reply = _reply(request, answer, len(found))
             if reply:
@@ -128,9 +129,10 @@ def udp_answers(server: Address, request: bytes, reply_port: int, probe: Probe,
         return found
 
 
-def _datagrams(receiver: socket.socket, call_id: bytes, wait_s: float) -> Iterator[Answer]:
+def _datagrams(receiver: socket.socket, call_id: bytes, wait_s: float, owed: bool
+               ) -> Iterator[Answer]:
     """Responses with this Call-ID; waits only while a final is owed."""
-    pending = False
+    pending = owed
     while True:
         receiver.settimeout(wait_s if pending else 0.0)
         try:
