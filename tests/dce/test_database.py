@@ -6,7 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -48,13 +48,18 @@ def stunned(server: EmbeddedPostgres) -> Iterator[None]:
     assert pid is not None
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     pids = [pid, *map(int, children)]
-    for one in pids:
-        os.kill(one, signal.SIGSTOP)
+    tell(pids, signal.SIGSTOP)
     try:
         yield
     finally:
-        for one in pids:
-            os.kill(one, signal.SIGCONT)
+        tell(pids, signal.SIGCONT)
+
+
+def tell(pids: Iterable[int], number: signal.Signals) -> None:
+    """Signal those that still run: a session may have ended since it was seen."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 async def one(database: Database) -> int:
