@@ -5,8 +5,10 @@ A conftest that wants it imports the fixtures: `from tests.postgres_fixture impo
 
 import os
 import shutil
+import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -92,3 +94,10 @@ async def _execute(dsn: str, statement: str) -> None:
     connection = await asyncpg.connect(dsn)
     await connection.execute(statement)
     await connection.close()
+
+
+def tell(pids: Iterable[int], number: signal.Signals) -> None:
+    """Signal those that still run: a session may have ended since it was seen."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

@@ -15,7 +15,6 @@ if one row is below its bar.
 import argparse
 import json
 import math
-import os
 import signal
 import sys
 import time
@@ -35,6 +34,7 @@ from tests.bench.soak import caught_up
 from tests.bench.watch import Point, straightness
 from tests.interop.outages import children_of
 from tests.interop.server import Exchange, ServerFailed, Settings, passable_folder
+from tests.postgres_fixture import tell
 
 CONNECTED, LAG, CURSOR = "dce_record_connected", "dce_record_lag_records", "dce_record_cursor"
 DURABLE, JOURNAL_BYTES = "dce_journal_durable_seq", "dce_journal_bytes_total"
@@ -148,13 +148,11 @@ class Trial:
     def _hung(self) -> Iterator[None]:
         assert self.postgres.pid is not None
         pids = [self.postgres.pid, *children_of(self.postgres.pid)]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        tell(pids, signal.SIGSTOP)
         try:
             yield
         finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+            tell(pids, signal.SIGCONT)
 
 
 def run(rate: float, seconds: int) -> Outage:

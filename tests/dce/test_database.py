@@ -1,19 +1,18 @@
 """The pool against a PostgreSQL that is stunned in mid-air: every use ends within its bound."""
 
 import asyncio
-import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dce.database import Database
 from storage.postgres import EmbeddedPostgres
-from tests.postgres_fixture import open_folder, require_postgres
+from tests.postgres_fixture import open_folder, require_postgres, tell
 from vocabulary.errors import CommandRefused
 
 WITHIN_S = 0.3
@@ -53,13 +52,6 @@ def stunned(server: EmbeddedPostgres) -> Iterator[None]:
         yield
     finally:
         tell(pids, signal.SIGCONT)
-
-
-def tell(pids: Iterable[int], number: signal.Signals) -> None:
-    """Signal those that still run: a session may have ended since it was seen."""
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 async def one(database: Database) -> int:

@@ -25,6 +25,7 @@ from tests.interop.plans import CALLER_HOST, FIRST_HOST, Slot, plan
 from tests.interop.ports import free_port
 from tests.interop.server import HOST, Exchange, Settings
 from tests.interop.sipp import Order, Sipp, scenario
+from tests.postgres_fixture import tell
 
 ANSWER_S = 30  # no page may take longer, whatever is away
 _POLL_S = 0.05
@@ -173,13 +174,11 @@ class Outage:
         """SIGSTOP for PostgreSQL and its sessions; SIGCONT on leaving."""
         assert self.postgres.pid is not None
         pids = [self.postgres.pid, *children_of(self.postgres.pid)]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        tell(pids, signal.SIGSTOP)
         try:
             yield
         finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+            tell(pids, signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL for the server and all its processes at once."""

@@ -17,7 +17,7 @@ from storage.migrate import migrate_up
 from storage.postgres import EmbeddedPostgres
 from storage.record import Record
 from storage.session import open_session
-from tests.postgres_fixture import open_folder, require_postgres
+from tests.postgres_fixture import open_folder, require_postgres, tell
 from tests.storage.facts_of_calls import (
     append_call,
     append_fact,
@@ -258,15 +258,13 @@ async def test_a_hung_postgresql_does_not_hold_up_the_end(
     await migrated(server)
     running = Running(opened.journal.directory, server.dsn, stop_s=0.2)
     await running.reached(append_call(opened.journal, 1))
-    for pid in family(server):
-        os.kill(pid, signal.SIGSTOP)
+    tell(family(server), signal.SIGSTOP)
     try:
         await opened.durable(append_call(opened.journal, 2))
         async with asyncio.timeout(10):
             await running.stopped()
     finally:
-        for pid in family(server):
-            os.kill(pid, signal.SIGCONT)
+        tell(family(server), signal.SIGCONT)
 
 
 async def test_postgresql_stopped_and_started_under_load(
@@ -355,8 +353,7 @@ async def test_a_hung_postgresql_is_given_up_and_found_again(
     away = AwayEvent()
     seq = append_call(opened.journal, 1)
     await running.reached(seq)
-    for pid in family(server):
-        os.kill(pid, signal.SIGSTOP)
+    tell(family(server), signal.SIGSTOP)
     try:
         for number in range(2, 102):
             seq = append_call(opened.journal, number)
@@ -364,8 +361,7 @@ async def test_a_hung_postgresql_is_given_up_and_found_again(
         await away.wait()
         assert running.record.statistics().lag_records == 400
     finally:
-        for pid in family(server):
-            os.kill(pid, signal.SIGCONT)
+        tell(family(server), signal.SIGCONT)
     await running.reached(seq)
     await running.stopped()
     assert running.record.statistics().connects >= 2
