@@ -11,7 +11,6 @@ cdef class Pump:
     cdef public dict kinds
     cdef public object late
     cdef public object loop
-    cdef public int offered_unmeasured
     cdef public object on_closed
     cdef public object on_durable
     cdef public long long overruns

@@ -35,7 +35,7 @@ class Pump:
 
     __slots__ = (
         "append", "armed_ns", "clock", "decision_cpu", "decision_wall", "desk", "encode",
-        "endpoint", "handle", "kinds", "late", "loop", "offered_unmeasured", "on_closed",
+        "endpoint", "handle", "kinds", "late", "loop", "on_closed",
         "on_durable", "overruns",
         "refused", "send", "turns", "unsent", "wait_durable",
         "waits",
@@ -74,7 +74,6 @@ class Pump:
         self.waits: dict[int, int] = {}  # start record's seq → instant it was emitted
         self.on_closed: Callable[[CallClosed], None] | None = None
         self.on_durable: Callable[[int], None] | None = None
-        self.offered_unmeasured = 0  # calls until the next whose decision is measured
         self.overruns = 0
         self.refused = 0
         self.turns = 0
@@ -166,17 +165,14 @@ class Pump:
     def _notify(self, notices: list[Any], now_ns: int) -> None:
         desk = self.desk
         for notice in notices:
-            if type(notice) is CallOffered and self.offered_unmeasured == 0:
-                self.offered_unmeasured = limits.decision_unmeasured_max
+            if type(notice) is CallOffered:
                 wall_ns = time.perf_counter_ns()
                 cpu_ns = time.thread_time_ns()
                 desk.receive(notice, now_ns)
                 self.decision_cpu.add(time.thread_time_ns() - cpu_ns)
                 self.decision_wall.add(time.perf_counter_ns() - wall_ns)
-                continue
-            if type(notice) is CallOffered:
-                self.offered_unmeasured -= 1
-            desk.receive(notice, now_ns)
+            else:
+                desk.receive(notice, now_ns)
 
     def _carry(self, outputs: list[Any], now_ns: int) -> None:
         """Hand each output to its performer, in order."""

@@ -41,7 +41,6 @@ legs_max = 400_000
 calls_max = 200_000
 calls_per_s_max = 20_000
 pump_rounds_max = 64
-decision_unmeasured_max = 3  # calls between two whose decision is timed: the clock costs 1 µs
 retry_after_s = 5
 dialog_requests_max = 512  # INFO and OPTIONS of one leg that live: sixteen a second for 32 s
 gateway_rest_s_max = 3_600  # however long a gateway's Retry-After says
