@@ -35,10 +35,8 @@ class Pump:
 
     __slots__ = (
         "append", "armed_ns", "clock", "decision_cpu", "decision_wall", "desk", "encode",
-        "endpoint", "handle", "kinds", "late", "loop", "on_closed",
-        "on_durable", "overruns",
-        "refused", "send", "turns", "unsent", "wait_durable",
-        "waits",
+        "endpoint", "handle", "kinds", "late", "loop", "on_closed", "on_durable", "overruns",
+        "refused", "send", "turns", "unsent", "wait_durable", "waits",
     )
 
     def __init__(
